@@ -1,0 +1,219 @@
+"""One measurement: a server on one core, a load generator on another, and what both tell.
+
+Every measurement starts its server afresh. A process has luck of its own (the layout of its
+memory, what its compiler chose to optimise and when), and over fresh processes the median rides
+out that luck; the memory then belongs to one known load; and no idle neighbour shares the core.
+The price, warming up again each time, is a few seconds.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import select
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from scenarios import Program, Scenario, Server
+
+BENCH = Path(__file__).resolve().parent
+NODE_PATH = os.environ.get("NODE_PATH") or str(BENCH.parent / "tests" / "interop" / "node" / "node_modules")
+START_SECONDS = 10.0
+STOP_SECONDS = 5.0
+MEMORY_IS_READ_AT = 0.9
+"""Share of the measured window after which the server's memory is read, still under load."""
+
+
+class BenchError(Exception):
+    """Nothing can be measured, or what was measured is worth nothing."""
+
+
+@dataclass(frozen=True)
+class Cores:
+    server: int
+    generator: int
+
+
+@dataclass(frozen=True)
+class Figures:
+    rate: float
+    p50_us: float
+    p99_us: float
+    busy: float
+    rss_kib: int
+    peak_rss_kib: int
+
+
+def two_cores() -> Cores:
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        raise BenchError("two cores are needed, so that the load generator does not slow the server down")
+    return Cores(*cores[:2])
+
+
+def measure(server: Server, scenario: Scenario, seconds: float, cores: Cores) -> Figures:
+    with _running(server, cores.server) as (process, port):
+        options = {"port": port, **scenario.load, "seconds": seconds, "warmup": scenario.warmup}
+        arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+        with _pinned_to(cores.generator):
+            generator = subprocess.Popen(
+                [_binary(scenario.generator), *arguments], stdout=subprocess.PIPE, text=True
+            )
+        with generator:
+            try:
+                rss = _memory_near_the_end(process, generator, scenario.warmup + seconds * MEMORY_IS_READ_AT)
+                output, _ = generator.communicate()
+            finally:
+                generator.kill()
+        if generator.returncode != 0:
+            raise BenchError(f"the load generator gave up on {server.name}")
+        if process.poll() is not None:
+            raise BenchError(f"{server.name} ended under load")
+        told = json.loads(output)
+        return Figures(
+            rate=told["rate"],
+            p50_us=told["p50_us"],
+            p99_us=told["p99_us"],
+            busy=told["busy"],
+            rss_kib=rss,
+            peak_rss_kib=_memory(process, "VmHWM"),
+        )
+
+
+def _memory_near_the_end(
+    process: subprocess.Popen[str], generator: subprocess.Popen[str], after: float
+) -> int:
+    try:
+        generator.wait(after)
+    except subprocess.TimeoutExpired:
+        return _memory(process, "VmRSS")
+    raise BenchError("the load generator ended too early")
+
+
+def _memory(process: subprocess.Popen[str], field: str) -> int:
+    try:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(field))
+    except (OSError, StopIteration):
+        # A process that has ended has no memory to tell of.
+        raise BenchError("a server ended under load") from None
+
+
+# -- servers -------------------------------------------------------------------------------
+
+
+@contextmanager
+def _running(server: Server, core: int) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    arguments = [argument.format(port=_free_port()) for argument in server.arguments]
+    with _pinned_to(core):
+        process = subprocess.Popen(
+            [_executable(server.program), *arguments],
+            cwd=BENCH / "servers",
+            env={**os.environ, "NODE_PATH": NODE_PATH},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+    with process:
+        try:
+            yield process, _announced_port(server, process)
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _announced_port(server: Server, process: subprocess.Popen[str]) -> int:
+    assert process.stdout is not None
+    readable, _, _ = select.select([process.stdout], [], [], START_SECONDS)
+    line = process.stdout.readline() if readable else ""
+    word, _, port = line.strip().partition(" ")
+    if word != "ready" or not port.isdecimal():
+        raise BenchError(f"{server.name} did not say which port it listens on, but {line!r}")
+    return int(port)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextmanager
+def _pinned_to(core: int) -> Iterator[None]:
+    """What is started in here stays on one core with all its threads, also those of its start."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+# -- what must be there first ----------------------------------------------------------------
+
+
+def _executable(program: Program) -> str:
+    path = sys.executable if program == "python" else shutil.which(program)
+    if path is None:
+        raise BenchError(f"{program} is not installed")
+    return path
+
+
+def versions(servers: Iterable[Server]) -> dict[str, str]:
+    """The versions of all that these servers stand on; raises when something is missing."""
+    found: dict[str, str] = {}
+    for server in servers:
+        command = [_executable(server.program), "--version"]
+        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        found[server.program] = output.split()[-1].removeprefix("v")
+        for package in server.packages:
+            version = _npm_version(package) if server.program == "node" else _python_version(package)
+            if version is None:
+                raise BenchError(f"{package} is not installed for {server.program}: run `make deps` first")
+            found[package] = version
+    return found
+
+
+def _npm_version(package: str) -> str | None:
+    for folder in NODE_PATH.split(os.pathsep):
+        manifest = Path(folder, package, "package.json")
+        if manifest.is_file():
+            return str(json.loads(manifest.read_text())["version"])
+    return None
+
+
+def _python_version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _binary(generator: str) -> Path:
+    return BENCH / "build" / f"{generator}_load"
+
+
+def build(generator: str) -> None:
+    """Compiles a load generator, unless it is newer than every source."""
+    binary, folder = _binary(generator), BENCH / "load"
+    newest = max(source.stat().st_mtime for source in folder.glob("*.[ch]"))
+    if binary.exists() and binary.stat().st_mtime >= newest:
+        return
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        raise BenchError("a C compiler is needed for the load generator")
+    shared = [source for source in sorted(folder.glob("*.c")) if not source.stem.endswith("_load")]
+    binary.parent.mkdir(exist_ok=True)
+    flags = ["-std=c11", "-O2", "-Wall", "-Wextra"]
+    sources = [folder / f"{generator}_load.c", *shared]
+    if subprocess.run([compiler, *flags, "-o", binary, *sources]).returncode != 0:
+        raise BenchError(f"the load generator {generator} does not compile")

@@ -1,0 +1,57 @@
+/*
+ * What every load generator of this folder shares: the command line, the clock, the phases
+ * of a run, the latency histogram and the line of JSON that ends it.
+ *
+ * A run warms up, measures, and drains: after the measured window nothing new is asked, and
+ * every request still under way must be answered before the generator ends. Only replies that
+ * arrive inside the window count.
+ */
+#ifndef MEASURE_H
+#define MEASURE_H
+
+#include <stdint.h>
+
+struct options {
+    const char *host;
+    uint16_t port;
+    uint32_t connections;
+    uint32_t outstanding; /* requests kept under way on each connection */
+    uint32_t size;        /* bytes of a request's payload */
+    double seconds;
+    double warmup;
+};
+
+enum phase { WARMING_UP, MEASURING, DRAINING };
+
+/*
+ * Counts on a logarithmic scale: 64 buckets for each power of two, so a bucket is at most
+ * 1/64 wide and its middle at most 0.8 % off. 59 powers hold every 64-bit number.
+ */
+enum { HISTOGRAM_BUCKETS = 59 * 64 };
+
+struct measurement {
+    enum phase phase;
+    uint64_t window_ns;
+    uint64_t phase_ends_ns;
+    uint64_t began_ns;
+    uint64_t cpu_began_ns;
+    double seconds; /* how long the window really was */
+    double busy;    /* share of it that this process spent on a processor */
+    uint64_t requests;
+    uint64_t slowest_ns;
+    uint64_t histogram[HISTOGRAM_BUCKETS];
+};
+
+struct options parse_options(int argc, char **argv);
+
+/* Says why on stderr and ends the process with status 1: half a measurement is none. */
+_Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+uint64_t now_ns(void);
+
+void start_phases(struct measurement *measurement, const struct options *options);
+void advance_phase(struct measurement *measurement, uint64_t now);
+void record_reply(struct measurement *measurement, uint64_t latency_ns);
+void print_report(const struct measurement *measurement, const struct options *options);
+
+#endif

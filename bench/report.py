@@ -1,0 +1,115 @@
+"""From the figures of all rounds to a table, and into RESULTS.md."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+
+from harness import Figures
+from scenarios import Scenario, Server
+
+Round = Mapping[Server, Figures]
+BUSY_LIMIT = 0.9
+
+RESULTS_HEAD = """# Results
+
+Written by `bench/run.py --write`, one section for each scenario. What the columns mean and how
+far to trust them: [README.md](README.md).
+"""
+
+
+def table(scenario: Scenario, rounds: Sequence[Round]) -> str:
+    lines = [
+        f"| server | requests/s | times {scenario.baseline.name} "
+        "| p50 | p99 | generator busy | RSS | peak RSS |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
+        *(_row(scenario, server, rounds) for server in scenario.servers),
+        "",
+        _verdict(scenario, rounds),
+        *_warnings(scenario, rounds),
+    ]
+    return "\n".join(lines)
+
+
+def _median(server: Server, rounds: Sequence[Round], figure: Callable[[Figures], float]) -> float:
+    return median(figure(outcome[server]) for outcome in rounds)
+
+
+def _ratios(scenario: Scenario, server: Server, rounds: Sequence[Round]) -> list[float]:
+    # Inside one round, because the machine's own speed drifts from round to round.
+    return [outcome[server].rate / outcome[scenario.baseline].rate for outcome in rounds]
+
+
+def _row(scenario: Scenario, server: Server, rounds: Sequence[Round]) -> str:
+    ratio = "1"
+    if server != scenario.baseline:
+        ratios = _ratios(scenario, server, rounds)
+        ratio = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+    cells = [
+        server.name,
+        f"{_median(server, rounds, lambda figures: figures.rate):,.0f}",
+        ratio,
+        f"{_median(server, rounds, lambda figures: figures.p50_us) / 1000:.2f} ms",
+        f"{_median(server, rounds, lambda figures: figures.p99_us) / 1000:.2f} ms",
+        f"{_median(server, rounds, lambda figures: figures.busy):.2f}",
+        f"{_median(server, rounds, lambda figures: figures.rss_kib) / 1024:.0f} MiB",
+        f"{_median(server, rounds, lambda figures: figures.peak_rss_kib) / 1024:.0f} MiB",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _verdict(scenario: Scenario, rounds: Sequence[Round]) -> str:
+    reached = median(_ratios(scenario, scenario.subject, rounds))
+    verdict = "reached" if reached >= scenario.target else "missed"
+    return (
+        f"Target of {scenario.subject.name}: {scenario.target:g} times {scenario.baseline.name}; {verdict}"
+        f" with {reached:.2f}. Medians; rounds: {len(rounds)}."
+    )
+
+
+def _warnings(scenario: Scenario, rounds: Sequence[Round]) -> list[str]:
+    return [
+        f"\n**No headroom**: against {server.name} the generator was busy for more than {BUSY_LIMIT:.0%} of"
+        " the time, so it may be the generator's rate that this shows."
+        for server in scenario.servers
+        if _median(server, rounds, lambda figures: figures.busy) > BUSY_LIMIT
+    ]
+
+
+def section(scenario: Scenario, rounds: Sequence[Round], versions: Mapping[str, str], command: str) -> str:
+    software = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return "\n".join(
+        [
+            f"## {scenario.name}",
+            "",
+            f"{scenario.title}.",
+            "",
+            f"- {datetime.date.today().isoformat()}; {_machine()}",
+            f"- {software}",
+            f"- `{command}`",
+            "",
+            table(scenario, rounds),
+        ]
+    )
+
+
+def _machine() -> str:
+    cpuinfo = Path("/proc/cpuinfo").read_text().splitlines()
+    # Only some architectures name their processor there.
+    model = next((line.partition(":")[2].strip() for line in cpuinfo if line.startswith("model name")), "")
+    return f"{model or platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}"
+
+
+def write_section(path: Path, name: str, text: str) -> None:
+    """Puts the text between the markers of this name, which it adds where they are missing."""
+    begin, end = f"<!-- {name} begins -->", f"<!-- {name} ends -->"
+    content = path.read_text() if path.exists() else RESULTS_HEAD
+    before, found, rest = content.partition(begin)
+    after = rest.partition(end)[2] if found else "\n"
+    if not found:
+        before = f"{before.rstrip()}\n\n"
+    path.write_text(f"{before}{begin}\n{text}\n{end}{after}")

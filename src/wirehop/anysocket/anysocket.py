@@ -1,0 +1,330 @@
+"""AnySocket: one identity, its listeners, and the peers that it is connected to."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from types import MappingProxyType, TracebackType
+from typing import Any
+
+from wirehop.anysocket import rpc as rpc_module
+from wirehop.anysocket.broadcast import gather
+from wirehop.anysocket.http import AnyHTTPRouter
+from wirehop.anysocket.listener import Listener, server_tls
+from wirehop.anysocket.options import ConnectOptions, ListenOptions
+from wirehop.anysocket.peer import LINK, LOCAL_CLOSED, AnyPacket, AnyPeer
+from wirehop.anysocket.transports import ws
+from wirehop.anysocket.wire.packet import is_id
+from wirehop.core import json
+from wirehop.core.deadlines import Deadlines
+from wirehop.core.events import EventEmitter
+from wirehop.core.ids import new_id
+from wirehop.core.steps import Steps
+from wirehop.errors import AuthError, ConnectionClosed, ProtocolError
+
+__all__ = ["AnySocket"]
+
+INVALID_AUTH = "Invalid Auth Packet!"
+DUPLICATE = "Duplicated AnySocket ID found!"
+
+log = logging.getLogger("wirehop.anysocket")
+
+
+class AnySocket(EventEmitter):
+    """A node in the network: it listens, connects, or both (seed: npm ``anysocket``).
+
+    Events: ``connected(peer)``, ``message(packet)``, ``heartbeat(peer)``,
+    ``disconnected(peer, reason)``, ``error(exc)`` for a listener that failed.
+
+    ``on_auth(packet)`` says who may be a peer: ``packet`` has the remote's ``id`` and its
+    ``auth``; only ``True`` passes; it may be ``async``. ``auth_packet()`` gives what our side
+    shows. Both are passed, assigned or overridden. ``rpc`` is what :meth:`set_rpc` takes.
+    """
+
+    _log = log
+
+    def __init__(
+        self,
+        *,
+        id: str | None = None,
+        on_auth: Callable[[dict[str, Any]], bool | Awaitable[bool]] | None = None,
+        auth_packet: Callable[[], Any] | None = None,
+        can_proxy: Callable[[str, str], bool] | None = None,
+        rpc: object = None,
+    ) -> None:
+        if id is not None and not is_id(id):
+            raise ValueError("an AnySocket id has 32 lowercase hex digits")
+        self.id = id or new_id()
+        self.http = AnyHTTPRouter()
+        self.rpc: object = {}
+        if rpc is not None:
+            self.set_rpc(rpc)
+        for name, given in (("on_auth", on_auth), ("auth_packet", auth_packet), ("can_proxy", can_proxy)):
+            if given is not None:
+                setattr(self, name, given)
+        self._peers: dict[str, AnyPeer] = {}
+        self._connections: set[AnyPeer] = set()
+        self._open: list[Listener] = []
+        self._deadlines: Deadlines | None = None
+        self._steps = Steps()
+        self._answers = Steps()
+
+    # --- what the user may override
+
+    def on_auth(self, packet: dict[str, Any]) -> bool | Awaitable[bool]:
+        """Whether this remote may be a peer. Everyone may, unless you say otherwise."""
+        return True
+
+    def auth_packet(self) -> Any:
+        """What our side shows to the other's ``on_auth``: any JSON value, or None."""
+        return None
+
+    def can_proxy(self, peer_id: str, other_peer_id: str) -> bool:
+        """Whether one peer may reach another through us. Nobody may, unless you say otherwise."""
+        return False
+
+    # --- peers
+
+    @property
+    def peers(self) -> Mapping[str, AnyPeer]:
+        """The peers that are connected now, by id."""
+        return MappingProxyType(self._peers)
+
+    def has_peer(self, id: str) -> bool:
+        """Whether a peer with this id is connected, directly or through another."""
+        return id in self._peers
+
+    def has_direct_peer(self, id: str) -> bool:
+        """Whether a peer with this id is connected by a connection of its own."""
+        peer = self._peers.get(id)
+        return peer is not None and not peer.is_proxy()
+
+    def set_rpc(self, rpc: object) -> None:
+        """Register the functions that peers may call: a mapping, an object, or objects in
+        mappings. They get the arguments of the call and, last, the calling peer; they may be
+        ``async``. Names that begin with an underscore cannot be called."""
+        rpc_module.check(rpc)
+        self.rpc = rpc
+
+    def broadcast(self, message: Any, await_reply: bool = False) -> Awaitable[list[AnyPacket]]:
+        """Send a message to every peer, at the call.
+
+        Awaiting it waits for the drain of them all, or with ``await_reply`` for all replies:
+        the packets that came, in the order of :attr:`peers`. If some peer did not reply it
+        raises ``BroadcastError``, which has the other replies.
+        """
+        text = json.dumps(message)
+        return gather(
+            [peer._send(LINK, text, await_reply, None) for peer in self._peers.values()], await_reply
+        )
+
+    send = broadcast
+
+    # --- listening and connecting
+
+    async def listen(
+        self, scheme: str, options: int | Mapping[str, Any] | None = None, **more: Any
+    ) -> Listener:
+        """Accept peers and HTTP requests on a port.
+
+        ``scheme`` is "ws" or "wss", or "http" or "https" for requests only; "ws" without a port
+        joins the HTTP listener that is open already. ``options`` is a port or a mapping with
+        the names of :class:`ListenOptions`, which may be keywords as well.
+        """
+        if isinstance(options, int):
+            options = {"port": options}
+        chosen = ListenOptions.of({**(options or {}), **more})
+        scheme = scheme.lower()
+        if scheme not in ("ws", "wss", "http", "https"):
+            raise ValueError(f"{scheme!r} is no scheme to listen on; there are ws, wss, http and https")
+        if chosen.port is None:
+            if scheme in ("ws", "wss") and self._open:
+                listener = self._open[-1]
+                listener.accept_peers()
+                return listener
+            raise ValueError("the option port is missing; 0 picks a free one")
+        listener = Listener(self, scheme, chosen, server_tls(scheme, chosen))
+        await listener.open()
+        self._open.append(listener)
+        return listener
+
+    server = listen
+
+    async def connect(self, scheme: str, host: str, port: int, **options: Any) -> AnyPeer:
+        """Connect to another AnySocket. Returns the peer once both sides are authenticated.
+
+        ``scheme`` is "ws" or "wss"; the options are those of :class:`ConnectOptions`. Raises
+        ``AuthError`` when either side refused the other, ``OSError`` (mostly a
+        ``ConnectionError``) when nothing listens there, and ``TimeoutError`` when
+        ``auth_timeout`` is over.
+        """
+        chosen = ConnectOptions.of(options)
+        scheme = scheme.lower()
+        if scheme not in ("ws", "wss"):
+            raise ValueError(f"{scheme!r} is no scheme to connect with; there are ws and wss")
+        if scheme == "ws" and chosen.wss_first:
+            try:
+                return await self._connect("wss", host, port, chosen)
+            except AuthError:
+                raise
+            except OSError:
+                log.debug("no wss at %s:%s, trying ws", host, port)
+        return await self._connect(scheme, host, port, chosen)
+
+    async def stop(self, timeout: float = 5.0) -> None:
+        """Stop listening, let the answers in flight go out, and disconnect every peer.
+
+        What is not done after ``timeout`` seconds is cut. Awaiting a stopped socket's ``stop``
+        again does no harm, and it may listen and connect again.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + timeout
+        listeners, self._open = self._open, []
+        for listener in listeners:
+            listener.stop_accepting()
+        answering = self._answers.tasks - {asyncio.current_task()}
+        if answering:
+            await asyncio.wait(answering, timeout=timeout)
+        ends: list[Awaitable[Any]] = [
+            peer._end(LOCAL_CLOSED, 1001, "going away") for peer in list(self._connections)
+        ]
+        ends.extend(listener.closed() for listener in listeners)
+        if ends:
+            waiting = asyncio.gather(*ends)
+            try:
+                async with asyncio.timeout_at(until):
+                    await waiting
+            except TimeoutError:
+                for peer in list(self._connections):
+                    peer._connection.output.abort()
+                for listener in listeners:
+                    listener.abort()
+        for steps in (self._answers, self._steps):
+            steps.cancel()
+        if self._deadlines is not None and not self._connections:
+            self._deadlines.close()
+            self._deadlines = None
+
+    async def __aenter__(self) -> AnySocket:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    @property
+    def deadlines(self) -> Deadlines:
+        """The timeouts of all peers."""
+        if self._deadlines is None:
+            self._deadlines = Deadlines(asyncio.get_running_loop())
+        return self._deadlines
+
+    async def _connect(self, scheme: str, host: str, port: int, options: ConnectOptions) -> AnyPeer:
+        peer = AnyPeer(self, options)
+        peer.connecting = asyncio.get_running_loop().create_future()
+        headers = dict(options.headers or {})
+        if options.cookies:
+            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in options.cookies.items())
+        tls: ssl.SSLContext | None = None
+        if scheme == "wss":
+            tls = options.ssl_context or ssl.create_default_context(cafile=options.ca)
+        try:
+            async with asyncio.timeout(options.auth_timeout):
+                await ws.connect(
+                    host, port, peer, options, path=options.path, headers=headers, ssl_context=tls
+                )
+                return await peer.connecting
+        except BaseException as error:
+            if peer in self._connections:
+                peer._end("auth timed out" if isinstance(error, TimeoutError) else LOCAL_CLOSED, 1000, "")
+            raise
+        finally:
+            peer.connecting = None
+
+    # --- what peers report
+
+    def _opened(self, peer: AnyPeer) -> None:
+        self._connections.add(peer)
+        if peer.connecting is not None:
+            peer._protocol.authenticate(self.auth_packet())
+
+    def _authenticate(self, peer: AnyPeer, packet: dict[str, Any]) -> None:
+        try:
+            verdict = self.on_auth(packet)
+        except Exception as error:
+            self._listener_failed("on_auth", error)
+            verdict = False
+        if not isinstance(verdict, Awaitable):
+            self._decide(peer, verdict)
+            return
+        # Whatever a stranger sends meanwhile stays in the kernel.
+        peer._connection.pause_reading()
+        self._steps.start(
+            self._decide_later(peer, verdict), lambda error: self._listener_failed("on_auth", error)
+        )
+
+    async def _decide_later(self, peer: AnyPeer, verdict: Awaitable[bool]) -> None:
+        passed = False
+        try:
+            passed = await verdict
+        finally:
+            peer._connection.resume_reading()
+            self._decide(peer, passed)
+
+    def _decide(self, peer: AnyPeer, passed: object) -> None:
+        if peer._reason is not None:
+            return
+        id = peer._protocol.remote_id
+        if passed is not True:
+            peer._break(ProtocolError(INVALID_AUTH, close_code=1008))
+        elif id in self._peers or id == self.id:
+            peer._break(ProtocolError(DUPLICATE, close_code=1008))
+        else:
+            self._admit(peer, id)
+
+    def _admit(self, peer: AnyPeer, id: str) -> None:
+        connecting = peer.connecting
+        if connecting is None:
+            peer._protocol.authenticate(self.auth_packet())
+        peer.id = id
+        self._peers[id] = peer
+        peer._ready()
+        self.emit("connected", peer)
+        if connecting is None:
+            peer._release()
+            return
+        if not connecting.done():
+            connecting.set_result(peer)
+        # Whoever awaits connect() gets to add listeners before the first message.
+        asyncio.get_running_loop().call_soon(peer._release)
+
+    def _disconnected(self, peer: AnyPeer, reason: str, was_ready: bool) -> None:
+        connecting = peer.connecting
+        if connecting is not None and not connecting.done():
+            late = reason == "auth timed out"
+            connecting.set_exception(TimeoutError(reason) if late else AuthError(reason))
+            connecting.exception()
+        if was_ready and self._peers.get(peer.id) is peer:
+            del self._peers[peer.id]
+            peer.emit("disconnected", peer, reason)
+            self.emit("disconnected", peer, reason)
+
+    def _gone(self, peer: AnyPeer) -> None:
+        self._connections.discard(peer)
+
+    # --- async listeners
+
+    def _steps_of(self, event: str) -> Steps:
+        """Where an async listener runs: ``stop`` waits for those that may owe an answer."""
+        return self._answers if event == "message" else self._steps
+
+    def _start(self, work: Coroutine[Any, Any, Any], event: str) -> None:
+        self._steps_of(event).start(work, lambda error: self._listener_failed(event, error))
+
+    def _listener_failed(self, event: str, error: Exception) -> None:
+        # A message that crossed the end of its peer is no one's mistake.
+        if not isinstance(error, ConnectionClosed):
+            super()._listener_failed(event, error)

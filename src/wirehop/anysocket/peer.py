@@ -1,0 +1,327 @@
+"""One remote, and the messages that it sends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Awaitable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from wirehop.anysocket import clock, rpc
+from wirehop.anysocket.clock import Clock, SyncedTime
+from wirehop.anysocket.rpc import Stub
+from wirehop.anysocket.transports import Connection
+from wirehop.anysocket.wire.packet import Internal, PacketType
+from wirehop.anysocket.wire.protocol import Packet, Protocol, State
+from wirehop.core import json
+from wirehop.core.events import EventEmitter
+from wirehop.core.ids import new_id
+from wirehop.core.pending import Pending
+from wirehop.errors import ConnectionClosed, ProtocolError, ReplyTimeout
+
+if TYPE_CHECKING:
+    from wirehop.anysocket.anysocket import AnySocket
+    from wirehop.anysocket.options import PeerOptions
+
+__all__ = ["AnyPacket", "AnyPeer"]
+
+LINK = PacketType.LINK
+INTERNAL = PacketType.INTERNAL
+
+REMOTE_CLOSED = "Remote Connection Closed"
+LOCAL_CLOSED = "Local Connection Closed"
+
+log = logging.getLogger("wirehop.anysocket")
+
+
+class AnyPacket:
+    """One message of a peer: ``seq`` its number, ``peer`` its sender, ``msg`` its value."""
+
+    __slots__ = ("_is_reply", "msg", "peer", "seq")
+
+    def __init__(self, peer: AnyPeer, seq: int, msg: Any, is_reply: bool = False) -> None:
+        self.peer = peer
+        self.seq = seq
+        self.msg = msg
+        self._is_reply = is_reply
+
+    def reply(self, message: Any) -> Awaitable[None]:
+        """Answer this message; the answer is on its way at the call.
+
+        Awaiting it waits for the drain. A reply cannot be replied to: that does nothing, as
+        the seed has it. Raises ``TypeError`` or ``ValueError`` for what JSON cannot say.
+        """
+        return self.peer._reply(LINK, 0 if self._is_reply else self.seq, json.dumps(message))
+
+    def __repr__(self) -> str:
+        return f"<AnyPacket {self.seq} of {self.peer.id}: {self.msg!r:.60}>"
+
+
+class AnyPeer(EventEmitter):
+    """A remote that is authenticated. Not made by hand.
+
+    Events: ``message(packet)``, ``heartbeat(peer)``, ``disconnected(peer, reason)``.
+    """
+
+    __slots__ = (
+        "_alarm",
+        "_clock",
+        "_connection",
+        "_gone",
+        "_loop",
+        "_options",
+        "_pending",
+        "_protocol",
+        "_reason",
+        "_socket",
+        "connecting",
+        "connection_id",
+        "id",
+        "lag",
+    )
+
+    _log = log
+    _connection: Connection
+
+    def __init__(self, socket: AnySocket, options: PeerOptions) -> None:
+        loop = asyncio.get_running_loop()
+        self.id = ""
+        self.connection_id = new_id()
+        self.lag: float | None = None
+        """The round trip of the last heartbeat, in seconds."""
+        self._socket = socket
+        self._options = options
+        self._loop = loop
+        self._reason: str | None = None
+        self._clock: Clock | None = None
+        self._gone: asyncio.Future[None] | None = None
+        self.connecting: asyncio.Future[AnyPeer] | None = None
+        self._pending: Pending[int] = Pending(loop, options.max_pending_replies)
+        self._protocol = Protocol(socket.id, options, self._write, loop.time())
+        self._alarm = socket.deadlines.alarm(self._ring)
+
+    # --- for the user
+
+    @property
+    def rpc(self) -> Stub:
+        """The remote's functions: ``await peer.rpc.hello.user("Ada")``."""
+        return Stub(self)
+
+    def send(
+        self, message: Any, await_reply: bool = False, timeout: float | None = None
+    ) -> Awaitable[AnyPacket | None]:
+        """Send a message; it is on its way at the call.
+
+        Awaiting it waits for the drain, or with ``await_reply`` for the reply, ``timeout``
+        seconds long (default: the option ``reply_timeout``). A request that is not answered
+        in time raises ``ReplyTimeout`` and leaves the peer as it was; ``ConnectionClosed``
+        says that the peer is gone. What JSON cannot say raises ``TypeError`` or ``ValueError``
+        at the call, and too many requests in flight ``LimitExceeded``.
+        """
+        return self._send(LINK, json.dumps(message), await_reply, timeout)
+
+    async def get_synced_time(self, refresh: bool = False) -> SyncedTime:
+        """The remote's clock. Measured by the first call, or again with ``refresh``."""
+        if self._clock is None:
+            self._clock = Clock()
+        return await self._clock.synced_time(self, refresh)
+
+    def heartbeat(self) -> None:
+        """Ask for a sign of life now; the answer is a ``heartbeat`` event and sets ``lag``."""
+        if self._protocol.state is State.CONNECTED:
+            self._protocol.ping(self._loop.time())
+            self._alarm.by(self._protocol.deadline())
+
+    def is_proxy(self) -> bool:
+        """Whether this peer is reached through another one."""
+        return False
+
+    def is_e2e_enabled(self) -> bool:
+        """Whether this link is end-to-end encrypted."""
+        return False
+
+    def disconnect(self, reason: str | None = None) -> Awaitable[None]:
+        """Disconnect, at the call; what was sent before goes out first.
+
+        ``reason`` stays here: the remote learns that we closed. Awaiting waits for the end.
+        """
+        return self._end(LOCAL_CLOSED if reason is None else reason, 1000, "")
+
+    def __repr__(self) -> str:
+        return f"<AnyPeer {self.id or 'not authenticated'}{' disconnected' if self._reason else ''}>"
+
+    # --- down: used by AnySocket, rpc and clock
+
+    def send_internal(self, message: Any, timeout: float | None = None) -> Awaitable[AnyPacket]:
+        return self._send(INTERNAL, json.dumps(message), True, timeout)
+
+    async def request_internal(self, message: Any) -> Any:
+        return (await self.send_internal(message)).msg
+
+    def _send(
+        self, kind: PacketType, text: bytes, await_reply: bool, timeout: float | None
+    ) -> Awaitable[Any]:
+        if self._reason is not None:
+            return _closed("Cannot send message. Peer is disconnected")
+        if not await_reply:
+            self._protocol.send(kind, text)
+            return self._connection.output
+        self._pending.check()
+        seq = self._protocol.send(kind, text)
+        deadline = self._loop.time() + (self._options.reply_timeout if timeout is None else timeout)
+        future = self._pending.add(seq, deadline)
+        self._alarm.by(deadline)
+        return future
+
+    def _reply(self, kind: PacketType, seq: int, text: bytes) -> Awaitable[None]:
+        if self._reason is not None:
+            return _closed("Cannot send message. Peer is disconnected")
+        if seq:
+            self._protocol.reply(kind, seq, text)
+        return self._connection.output
+
+    def _write(self, frame: bytes) -> None:
+        self._connection.send(frame)
+
+    # --- up: called by the transport
+
+    def connection_made(self, connection: Connection) -> None:
+        self._connection = connection
+        self._alarm.by(self._protocol.deadline())
+        self._socket._opened(self)
+
+    def frame_received(self, frame: str) -> None:
+        try:
+            packet = self._protocol.receive(frame, self._loop.time())
+        except ProtocolError as error:
+            self._break(error)
+        else:
+            if packet is not None:
+                self._dispatch(packet)
+
+    def connection_failed(self, reason: str, code: int, detail: str) -> None:
+        log.info("closing %s: %s (%s)", self.id or "a stranger", reason, detail or code)
+        self._ended(reason)
+
+    def connection_lost(self) -> None:
+        self._ended(REMOTE_CLOSED)
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
+        self._socket._gone(self)
+
+    # --- dispatch
+
+    def _dispatch(self, packet: Packet) -> None:
+        kind, seq, value = packet
+        if kind is LINK:
+            if seq > 0:
+                message = AnyPacket(self, seq, value)
+                self.emit("message", message)
+                self._socket.emit("message", message)
+            else:
+                self._pending.resolve(-seq, AnyPacket(self, -seq, value, True))
+        elif kind is INTERNAL:
+            if seq > 0:
+                self._internal(seq, value)
+            else:
+                self._pending.resolve(-seq, AnyPacket(self, -seq, value, True))
+        elif kind is PacketType.HEARTBEAT:
+            if value is not None:
+                self.lag = value
+                self.emit("heartbeat", self)
+                self._socket.emit("heartbeat", self)
+        else:
+            self._socket._authenticate(self, value)
+
+    def _internal(self, seq: int, message: Any) -> None:
+        kind = message.get("type") if isinstance(message, dict) else None
+
+        def reply(answer: Any) -> object:
+            return self._reply(INTERNAL, seq, json.dumps(answer))
+
+        if kind == Internal.RPC:
+            work = rpc.serve(self, self._socket.rpc, message, reply)
+            if work is not None:
+                self._start(work, "message")
+        elif kind == Internal.SYNCED_TIME:
+            reply(clock.answer(message))
+        elif kind == Internal.PROXY:
+            # Nobody may be reached through this side. An "unproxy" wants no answer.
+            if message.get("action") == "proxy":
+                reply({"ok": False})
+        elif kind not in (Internal.NETWORK, Internal.RPC_NOTIFY):
+            self._break(ProtocolError("Invalid internal message", close_code=1008))
+
+    def _start(self, work: Coroutine[Any, Any, Any], event: str) -> None:
+        # Shared by all peers, and waited for by AnySocket.stop().
+        self._socket._steps_of(event).start(work, lambda error: self._listener_failed(event, error))
+
+    def _listener_failed(self, event: str, error: Exception) -> None:
+        self._socket._listener_failed(event, error)
+
+    # --- the beginning and the end
+
+    def _ready(self) -> None:
+        """The remote passed: say so to it, and hold what it sends until :meth:`_release`."""
+        self._protocol.accept(self._loop.time())
+        self._alarm.by(self._protocol.deadline())
+        self._connection.trust()
+
+    def _release(self) -> None:
+        output = self._connection.output
+        output.cork()
+        try:
+            for packet in self._protocol.release(self._loop.time()):
+                self._dispatch(packet)
+        except ProtocolError as error:
+            self._break(error)
+        finally:
+            output.uncork()
+
+    def _ring(self, now: float) -> float:
+        self._pending.expire(now, lambda seq: ReplyTimeout(f"no reply to packet {seq} of {self.id}"))
+        try:
+            self._protocol.expire(now)
+        except ProtocolError as error:
+            self._break(error)
+        return min(self._protocol.deadline(), self._pending.deadline) if self._reason is None else math.inf
+
+    def _break(self, error: ProtocolError) -> None:
+        """The remote broke the rules: this link ends, and nothing else."""
+        log.info("closing %s: %s", self.id or "a stranger", error)
+        self._end(error.reason, error.close_code, error.detail)
+
+    def _end(self, reason: str, code: int, detail: str) -> Awaitable[None]:
+        if self._reason is None:
+            self._connection.close(code, detail)
+            self._ended(reason)
+        return self.gone()
+
+    def gone(self) -> Awaitable[None]:
+        """Wait until the connection is gone."""
+        if self._gone is None:
+            self._gone = self._loop.create_future()
+            if self._connection.is_lost():
+                self._gone.set_result(None)
+        # Shielded: one waiter that gives up must not stop the others.
+        return asyncio.shield(self._gone)
+
+    def _ended(self, reason: str) -> None:
+        if self._reason is not None:
+            return
+        self._reason = reason
+        self._connection.output.closed_because = reason
+        was_ready = self._protocol.state is State.CONNECTED
+        self._protocol.close()
+        self._alarm.stop()
+        self._pending.fail(lambda: ConnectionClosed(reason))
+        self._socket._disconnected(self, reason, was_ready)
+
+
+def _closed(reason: str) -> Awaitable[Any]:
+    """An awaitable that says so to whoever awaits it, and to nobody else."""
+    future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    future.set_exception(ConnectionClosed(reason))
+    future.exception()
+    return future

@@ -1,0 +1,213 @@
+"""Functions called across a link.
+
+Calling: ``await peer.rpc.hello.user("Ada")``. Serving: ``socket.set_rpc({...})``. Nobody can
+call what was not registered: the keys of a mapping and the public methods of an object are
+reached by name, one at a time, and nothing that begins with an underscore.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import types
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from wirehop.anysocket.wire.packer import Packer
+from wirehop.anysocket.wire.packet import Internal
+from wirehop.core import json
+from wirehop.errors import RemoteError
+
+if TYPE_CHECKING:
+    from wirehop.anysocket.peer import AnyPacket, AnyPeer
+
+__all__ = ["Call", "Stub", "check", "find", "serve"]
+
+MAX_DEPTH = 64
+"""Names in the path of a method."""
+
+BYTES = (bytes, bytearray, memoryview)
+
+_log = logging.getLogger("wirehop.anysocket")
+
+
+# --- serving
+
+
+def check(rpc: object) -> None:
+    """Raise ``TypeError`` for what cannot be registered."""
+    if isinstance(rpc, (types.ModuleType, type)) or callable(rpc):
+        raise TypeError("set_rpc() takes a mapping or an object; a module or a class exposes too much")
+
+
+def find(rpc: object, path: Any) -> Callable[..., Any] | None:
+    """The registered function at ``path``, or None."""
+    if not isinstance(path, list) or not 0 < len(path) <= MAX_DEPTH:
+        return None
+    place = rpc
+    for name in path:
+        if not isinstance(name, str) or name.startswith("_"):
+            return None
+        place = place.get(name) if isinstance(place, Mapping) else _member(place, name)
+        if place is None:
+            return None
+    return place if callable(place) else None
+
+
+def _member(owner: object, name: str) -> Any:
+    """A public method of an object, or an attribute that is registered with it: a mapping, a
+    namespace, or whatever its class declares. Not the connections it happens to hold."""
+    if isinstance(owner, types.SimpleNamespace):
+        return vars(owner).get(name)
+    if callable(owner) or isinstance(owner, types.ModuleType) or type(owner).__module__ == "builtins":
+        return None
+    declared = inspect.getattr_static(type(owner), name, None)
+    if declared is not None:
+        return None if isinstance(declared, (property, type)) else getattr(owner, name, None)
+    own = getattr(owner, "__dict__", {}).get(name)
+    if isinstance(own, (Mapping, types.SimpleNamespace, types.FunctionType, types.MethodType)):
+        return own
+    return None
+
+
+def serve(peer: AnyPeer, rpc: object, request: dict[str, Any], reply: Callable[[Any], object]) -> Any:
+    """Run the function that a request names, and reply.
+
+    Returns None, or the coroutine that will reply.
+    """
+    path = request.get("method")
+    function = find(rpc, path)
+    if function is None:
+        reply({"error": "Method not found!", "details": _details(path), "code": 404})
+        return None
+    try:
+        result = function(*_arguments(request), peer)
+        if hasattr(result, "__await__"):
+            return _serve_later(result, path, reply)
+        reply(_outcome(result))
+    except Exception as error:
+        reply(_failure(error, path))
+    return None
+
+
+async def _serve_later(result: Awaitable[Any], path: Any, reply: Callable[[Any], object]) -> None:
+    try:
+        reply(_outcome(await result))
+    except Exception as error:
+        reply(_failure(error, path))
+
+
+def _arguments(request: dict[str, Any]) -> list[Any]:
+    arguments = request.get("params")
+    binary = request.get("bin")
+    if not isinstance(arguments, list):
+        raise RemoteError("packet.msg.params is not iterable")
+    if not isinstance(binary, list):
+        raise RemoteError("packet.msg.bin is not iterable")
+    for position in binary:
+        index = int(position) if isinstance(position, (int, str)) and str(position).isdecimal() else -1
+        if not 0 <= index < len(arguments) or not isinstance(arguments[index], str):
+            raise RemoteError("packet.msg.bin names no argument in base64")
+        arguments[index] = Packer.unpack(arguments[index])
+    return arguments
+
+
+def _outcome(result: Any) -> dict[str, Any]:
+    if isinstance(result, BYTES):
+        return {"result": Packer.pack(result), "bin": True}
+    return {"result": result, "bin": False}
+
+
+def _failure(error: Exception, path: Any) -> dict[str, Any]:
+    details, code = _details(path), 500
+    if isinstance(error, RemoteError):
+        details = details if error.details is None else error.details
+        code = error.code
+    else:
+        _log.debug("%s failed", details, exc_info=error)
+    # Never empty: JavaScript takes a falsy error for a success.
+    return {"error": str(error) or type(error).__name__, "details": details, "code": code}
+
+
+def _details(path: Any) -> str:
+    names = path if isinstance(path, list) else [path]
+    return f"method: '{','.join(str(name)[:200] for name in names[:MAX_DEPTH])}'"
+
+
+# --- calling
+
+
+class Call:
+    """A call on its way. Awaiting it gives the result or raises ``RemoteError``,
+    ``ReplyTimeout`` or ``ConnectionClosed``."""
+
+    __slots__ = ("_reply",)
+
+    def __init__(self, reply: Awaitable[AnyPacket]) -> None:
+        self._reply = reply
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        packet = yield from self._reply.__await__()
+        return result_of(packet.msg)
+
+
+def result_of(message: Any) -> Any:
+    """What a reply says. Raises ``RemoteError`` when it says that the call failed."""
+    if not isinstance(message, dict):
+        raise RemoteError("the reply is no object", message)
+    error = message.get("error")
+    code = message.get("code")
+    failed = isinstance(code, int) and code >= 400 and "result" not in message
+    if error or error == {} or failed:
+        # An Error object arrives from JavaScript as {}, an empty one as nothing.
+        text = error if isinstance(error, str) else json.dumps(error).decode() if error else ""
+        raise RemoteError(
+            text or "the remote function failed",
+            message.get("details"),
+            code if isinstance(code, int) else 500,
+        )
+    result = message.get("result")
+    if message.get("bin") and isinstance(result, str):
+        try:
+            return Packer.unpack(result)
+        except ValueError as bad:
+            raise RemoteError(f"the result is {bad}") from None
+    return result
+
+
+class Stub:
+    """The functions of a remote: attributes are names, a call is a call.
+
+    ``stub["some-name"]`` reaches what is no attribute in Python.
+    """
+
+    __slots__ = ("_path", "_peer", "_timeout")
+
+    def __init__(self, peer: AnyPeer, path: tuple[str, ...] = (), timeout: float | None = None) -> None:
+        self._peer = peer
+        self._path = path
+        self._timeout = timeout
+
+    def __getattr__(self, name: str) -> Stub:
+        if name.startswith("_"):
+            raise AttributeError(f"{name!r} cannot be called remotely")
+        return self[name]
+
+    def __getitem__(self, name: str) -> Stub:
+        return Stub(self._peer, (*self._path, name), self._timeout)
+
+    def with_timeout(self, seconds: float) -> Stub:
+        """The same function, with another timeout than the peer's ``reply_timeout``."""
+        return Stub(self._peer, self._path, seconds)
+
+    def __call__(self, *arguments: Any) -> Call:
+        """Call it, at once. ``bytes`` among the arguments arrive as binary."""
+        if not self._path:
+            raise TypeError("peer.rpc itself is no function")
+        params = [Packer.pack(value) if isinstance(value, BYTES) else value for value in arguments]
+        binary = [str(index) for index, value in enumerate(arguments) if isinstance(value, BYTES)]
+        request = {"type": Internal.RPC, "method": self._path, "params": params, "bin": binary}
+        return Call(self._peer.send_internal(request, self._timeout))
+
+    def __repr__(self) -> str:
+        return f"<rpc {'.'.join(self._path) or 'of'} {self._peer.id}>"

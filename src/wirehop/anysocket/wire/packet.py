@@ -1,0 +1,109 @@
+"""The layout of a packet: what the characters of a WebSocket text message mean.
+
+=====  =======================================================================
+chars  content
+=====  =======================================================================
+0      ``1`` the last or only chunk, ``2`` more chunks with this number follow
+1      packet type, one digit
+2-5    sequence number, signed, big endian, each byte as one character
+6-     a chunk of the packet's JSON text
+=====  =======================================================================
+
+A packet whose JSON text has more than 1,048,576 UTF-16 units is cut into chunks, never through
+a surrogate pair. What goes out is bytes (UTF-8, as sockets want it), what comes in is text (as
+WebSocket guarantees it).
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from wirehop.errors import ProtocolError
+
+__all__ = ["CHUNK", "Internal", "PacketType", "encode", "encode_head", "is_id", "parse_head"]
+
+CHUNK = 1_048_576
+"""UTF-16 units of JSON text in one frame."""
+
+INVALID = "Invalid Packet!"
+
+
+class PacketType(IntEnum):
+    AUTH = 1
+    INTERNAL = 2
+    LINK = 3
+    SWITCH = 4
+    HEARTBEAT = 5
+    FORWARD = 6
+
+
+class Internal(IntEnum):
+    """The ``type`` member of an INTERNAL packet."""
+
+    NETWORK = 1
+    PROXY = 2
+    RPC = 3
+    RPC_NOTIFY = 4
+    SYNCED_TIME = 5
+
+
+_HEX_DIGITS = frozenset("0123456789abcdef")
+
+_TYPES = {str(kind.value): kind for kind in PacketType if kind is not PacketType.FORWARD}
+_LAST = {kind: f"1{kind.value}" for kind in PacketType}
+_MORE = {kind: f"2{kind.value}" for kind in PacketType}
+
+
+def is_id(value: object) -> bool:
+    """Whether ``value`` is an AnySocket id: a text of 32 lowercase hex digits."""
+    return isinstance(value, str) and len(value) == 32 and _HEX_DIGITS.issuperset(value)
+
+
+def encode_head(kind: PacketType, seq: int, *, last: bool = True) -> bytes:
+    """Characters 0 to 5, in UTF-8: a byte of the number from 0x80 on takes two."""
+    digits = (seq & 0xFFFFFFFF).to_bytes(4, "big").decode("latin-1")
+    return ((_LAST if last else _MORE)[kind] + digits).encode()
+
+
+def encode(kind: PacketType, seq: int, json: bytes) -> list[bytes]:
+    """The frames of one packet."""
+    # No text has more UTF-16 units than bytes of UTF-8.
+    if len(json) <= CHUNK:
+        return [encode_head(kind, seq) + json]
+    chunks = list(_cut(json))
+    more = encode_head(kind, seq, last=False)
+    return [*(more + chunk for chunk in chunks[:-1]), encode_head(kind, seq) + chunks[-1]]
+
+
+def parse_head(frame: str) -> tuple[bool, PacketType, int]:
+    """Whether a frame is its packet's last, the packet's type and its number.
+
+    Raises ``ProtocolError`` for what no peer sends.
+    """
+    flag = frame[:1]
+    kind = _TYPES.get(frame[1:2])
+    if len(frame) < 6 or kind is None or flag not in ("1", "2"):
+        raise ProtocolError(INVALID, detail="no packet starts like this")
+    try:
+        seq = int.from_bytes(frame[2:6].encode("latin-1"), "big", signed=True)
+    except UnicodeEncodeError:
+        raise ProtocolError(INVALID, detail="a sequence number has characters up to U+00FF") from None
+    if seq == 0:
+        raise ProtocolError(INVALID, detail="sequence number 0")
+    return flag == "1", kind, seq
+
+
+def _cut(json: bytes) -> list[bytes]:
+    if json.isascii():
+        return [json[at : at + CHUNK] for at in range(0, len(json), CHUNK)]
+    units = json.decode().encode("utf-16-le")
+    chunks = []
+    start = 0
+    while start < len(units):
+        end = min(start + 2 * CHUNK, len(units))
+        # A chunk that ends in a high surrogate leaves it to the next.
+        if end < len(units) and 0xD8 <= units[end - 1] <= 0xDB:
+            end -= 2
+        chunks.append(units[start:end].decode("utf-16-le").encode())
+        start = end
+    return chunks

@@ -1,0 +1,50 @@
+"""The command line: ``wirehop serve``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+import wirehop
+from wirehop.cli.serve import serve
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="wirehop", description="Live, two-way messaging between Python, Node and browsers."
+    )
+    parser.add_argument("--version", action="version", version=f"wirehop {wirehop.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    command = commands.add_parser("serve", help="run a hub: peers and a page on one port")
+    command.add_argument("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
+    command.add_argument("--port", type=_port, default=3000, help="0 picks one (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    try:
+        return run(serve(options.host, options.port))
+    except KeyboardInterrupt:
+        return 0
+    except OSError as error:
+        print(f"wirehop: {error}", file=sys.stderr)
+        return 1
+
+
+def run(work: Coroutine[Any, Any, int]) -> int:
+    """Run on uvloop where it is installed, else on asyncio's own loop."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        new_event_loop = None  # type: ignore[assignment]
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(work)
+
+
+def _port(text: str) -> int:
+    if not (text.isdecimal() and int(text) < 65536):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; a port is a number from 0 to 65535")
+    return int(text)

@@ -1,0 +1,3 @@
+from wirehop.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,136 @@
+"""EventEmitter, and what happens when a listener fails."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar, overload
+
+from wirehop.core.steps import Steps
+
+__all__ = ["EventEmitter", "Listener"]
+
+Listener = Callable[..., Any]
+"""A plain function or a coroutine function; what a plain one returns is ignored."""
+
+L = TypeVar("L", bound=Listener)
+
+
+class _Once:
+    """A listener that leaves before its first call. It compares as the listener itself."""
+
+    __slots__ = ("listener",)
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or self.listener == other
+
+    def __hash__(self) -> int:
+        return hash(self.listener)
+
+
+class EventEmitter:
+    """Something that events happen to (seed: Node 0.1.0, ``node.EventEmitter``).
+
+    Listeners are called in the order in which they were added; one that is added during an
+    emit waits for the next. A coroutine function is stepped at once and becomes a task only
+    if it suspends. A listener that raises does not keep the others from their call: the
+    error is logged and given to the ``error`` listeners, and life goes on.
+    """
+
+    __slots__ = ("_listeners", "_steps")
+
+    _log = logging.getLogger("wirehop")
+    _listeners: dict[str, list[Any]]
+    _steps: Steps
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        # Not in __init__: a subclass that forgets to call it is still an emitter.
+        self = super().__new__(cls)
+        self._listeners = {}
+        return self
+
+    @overload
+    def on(self, event: str) -> Callable[[L], L]: ...
+    @overload
+    def on(self, event: str, listener: L) -> L: ...
+    def on(self, event: str, listener: Any = None) -> Any:
+        """Add a listener, as a call or as a decorator: ``@emitter.on("event")``. Returns it."""
+        if listener is None:
+            return lambda decorated: self.on(event, decorated)
+        if not callable(listener):
+            raise TypeError(f"a listener must be callable, not {type(listener).__name__}")
+        self._listeners.setdefault(event, []).append(listener)
+        return listener
+
+    @overload
+    def once(self, event: str) -> Callable[[L], L]: ...
+    @overload
+    def once(self, event: str, listener: L) -> L: ...
+    def once(self, event: str, listener: Any = None) -> Any:
+        """Add a listener for one call only, as a call or as a decorator. Returns it."""
+        if listener is None:
+            return lambda decorated: self.once(event, decorated)
+        if not callable(listener):
+            raise TypeError(f"a listener must be callable, not {type(listener).__name__}")
+        self._listeners.setdefault(event, []).append(_Once(listener))
+        return listener
+
+    def off(self, event: str, listener: Listener) -> None:
+        """Remove a listener, the one added last if it is there more than once."""
+        listeners = self._listeners.get(event, [])
+        for index in range(len(listeners) - 1, -1, -1):
+            if listeners[index] == listener:
+                del listeners[index]
+                return
+
+    def add_listener(self, event: str, listener: L) -> L:
+        """Add a listener at the end of the list (the seed's name of :meth:`on`)."""
+        return self.on(event, listener)
+
+    remove_listener = off
+
+    def remove_all_listeners(self, event: str | None = None) -> None:
+        """Remove the listeners of one event, or of all."""
+        if event is None:
+            self._listeners.clear()
+        else:
+            self._listeners.pop(event, None)
+
+    def listeners(self, event: str) -> list[Any]:
+        """The live list of an event's listeners, which may be changed, as the seed has it."""
+        return self._listeners.setdefault(event, [])
+
+    def emit(self, event: str, *args: Any) -> bool:
+        """Call the listeners of ``event``. Returns whether there was one."""
+        listeners = self._listeners.get(event)
+        if not listeners:
+            return False
+        for listener in tuple(listeners):
+            if type(listener) is _Once:
+                if listener not in listeners:
+                    continue
+                listeners.remove(listener)
+                listener = listener.listener
+            try:
+                result = listener(*args)
+                if result is not None and isinstance(result, Coroutine):
+                    self._start(result, event)
+            except Exception as error:
+                self._listener_failed(event, error)
+        return True
+
+    def _start(self, work: Coroutine[Any, Any, Any], event: str) -> None:
+        try:
+            steps = self._steps
+        except AttributeError:
+            steps = self._steps = Steps()
+        steps.start(work, lambda error: self._listener_failed(event, error))
+
+    def _listener_failed(self, event: str, error: Exception) -> None:
+        """Report a listener that raised. A storey may tell its ``error`` listeners more."""
+        self._log.error("a listener of %r failed", event, exc_info=error)
+        if event != "error":
+            self.emit("error", error)

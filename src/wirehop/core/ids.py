@@ -1,0 +1,41 @@
+"""Random ids: UUID version 4 as 32 lowercase hex digits (RFC 9562, section 5.4).
+
+They are cut from one block of the system's randomness: a system call for each id would cost
+more than the request that carries it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+__all__ = ["new_id"]
+
+_BLOCK = 256
+
+
+def _ids() -> Iterator[str]:
+    while True:
+        block = os.urandom(16 * _BLOCK).hex()
+        for start in range(0, len(block), 32):
+            digits = block[start : start + 32]
+            variant = "89ab"[int(digits[16], 16) & 3]
+            yield f"{digits[:12]}4{digits[13:16]}{variant}{digits[17:]}"
+
+
+_source = _ids()
+
+
+def _forget() -> None:
+    global _source
+    _source = _ids()
+
+
+# A forked child would otherwise hand out its parent's ids.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+def new_id() -> str:
+    """A fresh id, for example ``"f30855a717d44392a8384b7979be050a"``."""
+    return next(_source)

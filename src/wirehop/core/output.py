@@ -1,0 +1,238 @@
+"""The way down to a socket: capped batches, high and low water.
+
+What one batch of input produces leaves in one write, but no more than :data:`BATCH` pieces are
+collected: with nothing on its way, the other side would have nothing to do meanwhile. (Measured:
+one write for each piece halves the throughput, and so does an uncapped batch.)
+
+An :class:`Output` stands where a protocol expects its asyncio transport and has the methods of
+one that protocols use, so that any protocol can write through it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Generator
+from typing import Any
+
+from wirehop.errors import ConnectionClosed
+
+__all__ = ["BATCH", "Output"]
+
+BATCH = 16
+"""Pieces that are collected before they leave."""
+
+Data = bytes | bytearray | memoryview
+
+JOIN = 65_536
+"""Below this many bytes joining the pieces costs less than handing over a list of them. A piece
+of this size does not wait for others either, so a batch is never more than 16 times as large."""
+
+
+class Output:
+    """Everything that one connection writes passes here.
+
+    Awaiting it waits while more than ``high_water`` bytes were not taken by the socket. Who
+    leaves more than ``limit`` bytes unread is cut, and so is who reads nothing for ``timeout``
+    seconds while above the high water or while the connection closes: ``overflow(text)`` is
+    called once with the reason, and must abort.
+    """
+
+    __slots__ = (
+        "_chunks",
+        "_corked",
+        "_drain_waiter",
+        "_fd",
+        "_handed",
+        "_limit",
+        "_loop",
+        "_overflow",
+        "_scheduled",
+        "_stalled",
+        "_taken",
+        "_timeout",
+        "closed_because",
+        "transport",
+    )
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        high_water: int,
+        limit: int,
+        timeout: float,
+        overflow: Callable[[str], None],
+    ) -> None:
+        self.transport = transport
+        self.closed_because: str | None = None
+        self._loop = loop
+        self._chunks: list[Data] = []
+        self._corked = False
+        self._scheduled = False
+        self._limit = limit
+        self._timeout = timeout
+        self._overflow = overflow
+        self._drain_waiter: asyncio.Future[None] | None = None
+        self._stalled: asyncio.TimerHandle | None = None
+        # Bytes given to the transport so far, and what of them had left when a stall was last
+        # looked for. (What is written to the descriptor at once is in neither.)
+        self._handed = 0
+        self._taken = 0
+        self._fd = _plain_socket(transport)
+        transport.set_write_buffer_limits(high=high_water)
+
+    # --- what a protocol writes
+
+    def write(self, data: Data) -> None:
+        """Send ``data`` with the rest of its batch. It is copied if it could still change."""
+        # Through a view: bytes(5) would be five zeros.
+        self._chunks.append(data if type(data) is bytes else bytes(memoryview(data)))
+        if len(self._chunks) >= BATCH or len(data) >= JOIN:
+            self.flush()
+        elif not self._corked and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._flush_soon)
+
+    def writelines(self, pieces: list[Data]) -> None:
+        for piece in pieces:
+            self.write(piece)
+
+    def cork(self) -> None:
+        """A batch of input begins: :meth:`uncork` will follow in this turn of the loop."""
+        self._corked = True
+
+    def uncork(self) -> None:
+        """The batch of input is done; what it produced leaves now."""
+        self._corked = False
+        if self._chunks:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand what was collected to the socket."""
+        transport = self.transport
+        chunks, self._chunks = self._chunks, []
+        if not chunks or transport.is_closing():
+            return
+        if len(chunks) > 1 and sum(map(len, chunks)) <= JOIN:
+            chunks = [b"".join(chunks)]
+        if self._fd >= 0 and not transport.get_write_buffer_size():
+            # At once: uvloop's transport would keep the data until the end of the turn.
+            chunks = self._write_now(chunks)
+            if not chunks:
+                return
+        # Not writelines(): Python 3.12.0 to 3.13.1 forget to pause the protocol there.
+        for chunk in chunks:
+            self._handed += len(chunk)
+            transport.write(chunk)
+            if transport.is_closing():
+                return
+        if transport.get_write_buffer_size() > self._limit and self.closed_because is None:
+            self._overflow(f"more than {self._limit} bytes were waiting to be read")
+
+    def _write_now(self, chunks: list[Data]) -> list[Data]:
+        """Write what the socket takes at once; returns the rest."""
+        try:
+            sent = os.write(self._fd, chunks[0]) if len(chunks) == 1 else os.writev(self._fd, chunks)
+        except OSError:
+            # Full, or broken: the transport finds out and does what is right.
+            return chunks
+        for index, chunk in enumerate(chunks):
+            if sent < len(chunk):
+                return [memoryview(chunk)[sent:], *chunks[index + 1 :]]
+            sent -= len(chunk)
+        return []
+
+    def _flush_soon(self) -> None:
+        self._scheduled = False
+        self.flush()
+
+    # --- backpressure
+
+    def pause(self) -> None:
+        """The transport is above the high water (asyncio's ``pause_writing``)."""
+        self._watch()
+        if self._drain_waiter is None:
+            self._drain_waiter = self._loop.create_future()
+
+    def resume(self) -> None:
+        """The transport is below the low water (asyncio's ``resume_writing``)."""
+        self._unwatch()
+        self._drained()
+
+    def lost(self, reason: str) -> None:
+        """The connection is over; whoever waits for the drain is told. The first reason stays."""
+        if self.closed_because is None:
+            self.closed_because = reason
+        self._chunks.clear()
+        self._unwatch()
+        self._drained()
+
+    def __await__(self) -> Generator[Any, None, None]:
+        """Wait until the output went down to the low water, if it was above the high one.
+
+        Raises ``ConnectionClosed`` when the connection is over.
+        """
+        while self._drain_waiter is not None:
+            # Shielded: one waiter that gives up must not wake the others.
+            yield from asyncio.shield(self._drain_waiter).__await__()
+        if self.closed_because is not None:
+            raise ConnectionClosed(self.closed_because)
+
+    def _drained(self) -> None:
+        waiter, self._drain_waiter = self._drain_waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _watch(self) -> None:
+        if self._stalled is None:
+            self._taken = self._handed - self.transport.get_write_buffer_size()
+            self._stalled = self._loop.call_later(self._timeout, self._on_stalled)
+
+    def _unwatch(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    def _on_stalled(self) -> None:
+        self._stalled = None
+        if self.closed_because is not None:
+            return
+        if self._handed - self.transport.get_write_buffer_size() > self._taken:
+            # Slow, but alive.
+            self._watch()
+        else:
+            self._overflow(f"nothing was read for {self._timeout:g} s")
+
+    # --- what a protocol asks its transport
+
+    def get_write_buffer_size(self) -> int:
+        # Never zero: picows writes to the socket itself when it believes that nothing waits.
+        return 1 + self.transport.get_write_buffer_size()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self.transport.get_extra_info(name, default)
+
+    def is_closing(self) -> bool:
+        return self.transport.is_closing()
+
+    def close(self) -> None:
+        """Close once everything written so far is out."""
+        self.flush()
+        self.transport.close()
+        if self.transport.get_write_buffer_size():
+            self._watch()
+
+    def abort(self) -> None:
+        """Close now; what was not sent is lost."""
+        self._chunks.clear()
+        self.transport.abort()
+
+
+def _plain_socket(transport: asyncio.Transport) -> int:
+    """The descriptor to write to directly, or -1 where bytes must pass the transport (TLS)."""
+    if transport.get_extra_info("ssl_object") is not None or os.name != "posix":
+        return -1
+    sock = transport.get_extra_info("socket")
+    return sock.fileno() if sock is not None else -1

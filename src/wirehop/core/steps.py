@@ -1,0 +1,165 @@
+"""Run a coroutine at once, and make it a task only when it suspends.
+
+A listener that never awaits anything unfinished then costs no task, which is worth up to 40%
+of the throughput of small messages. Python 3.12 has this built in (eager tasks). For 3.11 the
+first step runs in the name of a *carrier*: a real task that is parked. If the coroutine
+finishes, the carrier lends its name to the next one; if it suspends, the carrier carries it to
+its end. So ``asyncio.current_task()``, ``asyncio.timeout()`` and context variables behave as in
+any task, before and after the first suspension.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+__all__ = ["Failed", "Steps"]
+
+Failed = Callable[[Exception], None]
+"""Called with what a coroutine raised. A cancelled coroutine is no failure."""
+
+Work = Coroutine[Any, Any, Any]
+
+
+class _Steps:
+    """The coroutines of one owner: started at once, kept referenced while they are suspended."""
+
+    def __init__(self) -> None:
+        self.tasks: set[asyncio.Task[Any]] = set()
+
+    def start(self, work: Work, failed: Failed) -> None:
+        """Run ``work`` up to its first suspension now, and the rest in a task.
+
+        Must be called while a loop runs.
+        """
+        task = self._begin(work, failed)
+        if task is not None:
+            self.tasks.add(task)
+            task.add_done_callback(lambda done: self._end(done, failed))
+
+    def cancel(self) -> None:
+        """Cancel whatever is suspended."""
+        for task in self.tasks:
+            task.cancel()
+
+    def _begin(self, work: Work, failed: Failed) -> asyncio.Task[Any] | None:
+        raise NotImplementedError  # pragma: no cover - one of the two classes below has it
+
+    def _end(self, task: asyncio.Task[Any], failed: Failed) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            failed(error)
+
+
+if sys.version_info >= (3, 12):
+
+    class Steps(_Steps):
+        __doc__ = _Steps.__doc__
+
+        def _begin(self, work: Work, failed: Failed) -> asyncio.Task[Any] | None:
+            task = asyncio.Task(work, loop=asyncio.get_running_loop(), eager_start=True)
+            if not task.done():
+                return task
+            self._end(task, failed)
+            return None
+
+else:
+    import contextvars
+
+    class Steps(_Steps):
+        __doc__ = _Steps.__doc__
+
+        def __init__(self) -> None:
+            super().__init__()
+            self._spare: _Carrier | None = None
+
+        def _begin(self, work: Work, failed: Failed) -> asyncio.Task[Any] | None:
+            loop = asyncio.get_running_loop()
+            # Taken while in use: the first step may start another coroutine.
+            carrier, self._spare = self._spare, None
+            if carrier is None or carrier.loop is not loop:
+                carrier = _Carrier(loop)
+            outer = asyncio.current_task(loop)
+            if outer is not None:
+                asyncio._leave_task(loop, outer)
+            asyncio._enter_task(loop, carrier.task)
+            try:
+                awaited = carrier.context.run(work.send, None)
+            except StopIteration:
+                pass
+            except asyncio.CancelledError:
+                pass
+            except Exception as error:
+                failed(error)
+            else:
+                carrier.load(work, awaited)
+                return carrier.task
+            finally:
+                asyncio._leave_task(loop, carrier.task)
+                if outer is not None:
+                    asyncio._enter_task(loop, outer)
+            if carrier.is_clean():
+                self._spare = carrier
+            return None
+
+    class _Carrier(Coroutine[Any, Any, Any]):
+        """A parked task and what it runs: nothing, until it has something to carry.
+
+        No ``async def``: that would miss a cancellation that comes before its first step.
+        """
+
+        __slots__ = ("_awaited", "_resumed", "_wake", "_work", "context", "loop", "task")
+
+        def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+            self.loop = loop
+            self.context = contextvars.copy_context()
+            self._work: Work | None = None
+            self._awaited: Any = None
+            self._resumed = False
+            self._wake = loop.create_future()
+            self.task: asyncio.Task[Any] = loop.create_task(self, context=self.context)
+            # Documented for those who implement tasks ("Extending asyncio"): a parked carrier
+            # does nothing, so no one should wait for it, cancel it or hear of its end.
+            asyncio._unregister_task(self.task)
+            self.task._log_destroy_pending = False  # type: ignore[attr-defined]
+
+        def is_clean(self) -> bool:
+            """Whether the last coroutine left nothing that the next one could see."""
+            return len(self.context) == 0 and not self.task.cancelling()
+
+        def load(self, work: Work, awaited: Any) -> None:
+            """Carry ``work``, whose first step ended in ``awaited``."""
+            self._work = work
+            self._awaited = awaited
+            self.task._log_destroy_pending = True  # type: ignore[attr-defined]
+            asyncio._register_task(self.task)
+            # A first step that cancelled its own task has cancelled the wake too.
+            if not self._wake.done():
+                self._wake.set_result(None)
+
+        def send(self, value: Any) -> Any:
+            if self._work is None:
+                return next(self._wake.__await__())
+            if self._resumed:
+                return self._work.send(value)
+            self._resumed = True
+            return self._awaited
+
+        def throw(self, *error: Any) -> Any:
+            if self._work is None:
+                raise error[0]
+            if not self._resumed:
+                self._resumed = True
+                # As a task does that is cancelled while it waits: what it waits for goes first.
+                if isinstance(self._awaited, asyncio.Future) and self._awaited.cancel():
+                    return self._awaited
+            return self._work.throw(*error)
+
+        def close(self) -> None:
+            if self._work is not None:
+                self._work.close()
+
+        def __await__(self) -> Any:
+            raise NotImplementedError  # pragma: no cover - only its task runs it

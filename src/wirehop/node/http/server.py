@@ -1,0 +1,78 @@
+"""An HTTP/1.1 server: it accepts connections and ends them."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable
+
+from wirehop.core.deadlines import Deadlines
+from wirehop.core.events import Listener
+from wirehop.node import tcp
+from wirehop.node.http.limits import Limits
+from wirehop.node.http.server_connection import ServerConnection
+
+__all__ = ["Server", "create_server"]
+
+
+class Server(tcp.Server):
+    """Events: ``request(request, response)``, ``connection(connection)`` and, when there is a
+    listener for it, ``upgrade(request, connection, tail)``: ``connection.detach()`` then gives
+    the transport away, and ``tail`` is what followed the request already. An upgrade that is
+    neither taken nor refused within ``head_timeout`` ends; one with a body is a plain request.
+    """
+
+    def __init__(
+        self, listener: Listener | None = None, *, limits: Limits | None = None, backlog: int = 1024
+    ) -> None:
+        super().__init__(backlog=backlog)
+        self.limits = limits or Limits()
+        self.deadlines = Deadlines(asyncio.get_running_loop())
+        self.connections: set[ServerConnection] = set()
+        self.is_closing = False
+        self._empty: asyncio.Future[None] | None = None
+        if listener is not None:
+            self.on("request", listener)
+
+    def close(self) -> Awaitable[None]:
+        """Accept no more, and close each connection once it owes no answer."""
+        self.is_closing = True
+        for connection in list(self.connections):
+            connection.close_when_idle()
+        return super().close()
+
+    async def closed(self) -> None:
+        """Wait until the last connection is gone. Upgraded ones do not count."""
+        while self.connections:
+            if self._empty is None:
+                self._empty = asyncio.get_running_loop().create_future()
+            # Shielded: one waiter that gives up must not stop the others.
+            await asyncio.shield(self._empty)
+
+    def abort(self) -> None:
+        """Cut the connections that are left."""
+        for connection in list(self.connections):
+            connection.force_close()
+
+    def forget(self, connection: ServerConnection) -> None:
+        """A connection ended, or was given away."""
+        self.connections.discard(connection)
+        if self.connections:
+            return
+        if self.is_closing:
+            self.deadlines.close()
+        empty, self._empty = self._empty, None
+        if empty is not None:
+            empty.set_result(None)
+
+    async def _listen(self, port: int, host: str | None, ssl_context: ssl.SSLContext | None) -> None:
+        self.is_closing = False
+        await super()._listen(port, host, ssl_context)
+
+    def _accept(self) -> asyncio.BaseProtocol:
+        return ServerConnection(self)
+
+
+def create_server(listener: Listener | None = None, *, limits: Limits | None = None) -> Server:
+    """A server that calls ``listener(request, response)`` for each request."""
+    return Server(listener, limits=limits)

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import os
+import re
+
+from wirehop.core.ids import new_id
+
+
+def test_ids_are_uuids_of_version_4_without_dashes() -> None:
+    ids = {new_id() for _ in range(2000)}
+    assert len(ids) == 2000
+    for id in ids:
+        assert re.fullmatch("[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}", id)
+
+
+def test_a_forked_child_has_ids_of_its_own() -> None:
+    new_id()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, new_id().encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs = os.read(reading, 32).decode()
+    os.close(reading)
+    os.close(writing)
+    assert theirs != new_id()

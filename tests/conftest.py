@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -58,3 +59,10 @@ async def _guarded(test: Callable[..., Any], arguments: dict[str, Any]) -> None:
 
 def pytest_report_header() -> str:
     return f"loops: {', '.join(LOOPS)}; python {sys.version.split()[0]}"
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where everything can be installed, a test that is skipped hides something."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") == "true" and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

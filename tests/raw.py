@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+
+import pytest
+
+from wirehop.core import output
 
 
 @dataclass
@@ -105,3 +110,25 @@ async def connect(
             await writer.wait_closed()
         except (ConnectionError, ssl.SSLError):
             pass
+
+
+def record_writes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes of the writes that an Output makes to a descriptor, as they are made."""
+    sizes: list[int] = []
+    write, writev = os.write, os.writev
+
+    class Os:
+        name = os.name
+
+        @staticmethod
+        def write(fd: int, data: bytes) -> int:
+            sizes.append(write(fd, data))
+            return sizes[-1]
+
+        @staticmethod
+        def writev(fd: int, chunks: list[bytes]) -> int:
+            sizes.append(writev(fd, chunks))
+            return sizes[-1]
+
+    monkeypatch.setattr(output, "os", Os)
+    return sizes

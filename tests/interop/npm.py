@@ -6,11 +6,14 @@ import asyncio
 import hashlib
 import itertools
 import json
+import shutil
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 NODE = Path(__file__).parent / "node"
 
@@ -88,6 +91,8 @@ class Npm:
 @asynccontextmanager
 async def npm(*flags: str) -> AsyncIterator[Npm]:
     """Start Node; it ends with the block."""
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
     node_flags = [flag for flag in flags if flag.startswith("--experimental")]
     driver_flags = [flag for flag in flags if flag not in node_flags]
     process = await asyncio.create_subprocess_exec(

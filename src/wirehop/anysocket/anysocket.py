@@ -240,6 +240,7 @@ class AnySocket(EventEmitter):
         except BaseException as error:
             if peer in self._connections:
                 peer._end("auth timed out" if isinstance(error, TimeoutError) else LOCAL_CLOSED, 1000, "")
+                peer._connection.output.close()
             raise
         finally:
             peer.connecting = None

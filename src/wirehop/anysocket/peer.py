@@ -199,6 +199,9 @@ class AnyPeer(EventEmitter):
         else:
             if packet is not None:
                 self._dispatch(packet)
+            else:
+                # A chunk has a deadline of its own.
+                self._alarm.by(self._protocol.deadline())
 
     def connection_failed(self, reason: str, code: int, detail: str) -> None:
         log.info("closing %s: %s (%s)", self.id or "a stranger", reason, detail or code)

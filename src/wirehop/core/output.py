@@ -158,7 +158,8 @@ class Output:
 
     def resume(self) -> None:
         """The transport is below the low water (asyncio's ``resume_writing``)."""
-        self._unwatch()
+        if not self.transport.is_closing():
+            self._unwatch()
         self._drained()
 
     def lost(self, reason: str) -> None:
@@ -209,7 +210,7 @@ class Output:
 
     def get_write_buffer_size(self) -> int:
         # Never zero: picows writes to the socket itself when it believes that nothing waits.
-        return 1 + self.transport.get_write_buffer_size()
+        return 1
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return self.transport.get_extra_info(name, default)

@@ -39,7 +39,7 @@ class Connection(EventEmitter, asyncio.Protocol):
     ``ready_state`` is "opening", "open", "readOnly", "writeOnly" or "closed", as in the seed.
     """
 
-    __slots__ = ("_loop", "output", "ready_state", "remote_address", "server")
+    __slots__ = ("_is_lost", "_loop", "output", "ready_state", "remote_address", "server")
 
     _log = logging.getLogger("wirehop.node")
     output: Output
@@ -49,6 +49,7 @@ class Connection(EventEmitter, asyncio.Protocol):
         self.ready_state = "opening"
         self.remote_address: str | None = None
         self._loop = asyncio.get_running_loop()
+        self._is_lost = False
 
     def send(self, data: bytes) -> Awaitable[None]:
         """Send bytes; they are on their way at the call. Awaiting it waits for the drain.
@@ -79,8 +80,9 @@ class Connection(EventEmitter, asyncio.Protocol):
         """Close now: nothing more is sent or received, and no event follows."""
         self.ready_state = "closed"
         self.remove_all_listeners()
-        self.output.lost("Local Connection Closed")
-        self.output.abort()
+        if not self._is_lost:
+            self.output.lost("Local Connection Closed")
+            self.output.abort()
 
     # --- asyncio.Protocol
 
@@ -119,6 +121,7 @@ class Connection(EventEmitter, asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.ready_state = "closed"
+        self._is_lost = True
         was_cut = self.output.closed_because is not None
         self.output.lost(str(error) if error else "Remote Connection Closed")
         self.emit("disconnect", was_cut or error is not None)

@@ -89,6 +89,8 @@ class WSConnection(picows.WSListener):
         if self._closing is None and self._ws is not None:
             self._ws.send_close(code, _close_text(reason))
             self._end_by()
+            # Its Close could not arrive otherwise.
+            self.resume_reading()
 
     def trust(self) -> None:
         self.budget = float("inf")
@@ -221,6 +223,9 @@ class WSConnection(picows.WSListener):
         self._closing = self._loop.call_later(timeout, self.output.abort)
 
 
+_buffer_updated = WSProtocol.buffer_updated
+
+
 class _Socket(WSProtocol):  # type: ignore[misc]
     """picows between an asyncio transport and a :class:`WSConnection`."""
 
@@ -263,13 +268,15 @@ class _Socket(WSProtocol):  # type: ignore[misc]
 
     def buffer_updated(self, size: int) -> None:
         connection = self.connection
-        connection.output.cork()
+        output = connection.output
+        output.cork()
         connection.budget -= size
         try:
-            super().buffer_updated(size)
-            connection.check_rules()
+            _buffer_updated(self, size)
+            if connection.budget < 0 or self.transport.is_close_frame_sent:
+                connection.check_rules()
         finally:
-            connection.output.uncork()
+            output.uncork()
 
     def _negotiated(self, request: Any, response: Any = None) -> Any:
         if response is not None or self.subprotocol is None:

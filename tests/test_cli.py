@@ -1,0 +1,155 @@
+"""``wirehop serve``, as a person starts it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import signal
+import sys
+import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+import wirehop
+from tests.interop.npm import npm
+from wirehop import AnySocket
+from wirehop.cli import main
+
+
+@asynccontextmanager
+async def hub(*arguments: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
+    """A hub in a process of its own, and its port."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "wirehop.cli",
+        "serve",
+        "--port",
+        "0",
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    line = (await process.stdout.readline()).decode()
+    match = re.fullmatch(r"Wirehop hub at http://127\.0\.0\.1:(\d+)\n", line)
+    try:
+        assert match, line
+        yield process, int(match[1])
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.communicate()
+        process._transport.close()  # type: ignore[attr-defined]
+
+
+async def get(url: str) -> bytes:
+    def read() -> bytes:
+        with urllib.request.urlopen(url, timeout=20) as response:
+            body: bytes = response.read()
+            return body
+
+    return await asyncio.to_thread(read)
+
+
+async def test_the_hub_prints_who_connects_and_shows_it() -> None:
+    async with hub() as (process, port), AnySocket() as client:
+        assert process.stdout is not None
+        assert b"Wirehop hub" in await get(f"http://127.0.0.1:{port}/")
+        peer = await client.connect("ws", "127.0.0.1", port)
+        assert (await process.stdout.readline()).decode() == f"+ {client.id} connected, 1 here\n"
+        shown = json.loads(await get(f"http://127.0.0.1:{port}/peers.json"))
+        assert shown["hub"] == peer.id
+        assert [one["id"] for one in shown["peers"]] == [client.id]
+        assert [one["id"] for one in await peer.rpc.peers()] == [client.id]
+        await client.stop()
+        line = (await process.stdout.readline()).decode()
+        assert line == f"- {client.id} left: Remote Connection Closed, 0 here\n"
+
+
+async def test_the_hub_passes_messages_on_between_python_and_node() -> None:
+    async with hub() as (_, port), AnySocket() as client, npm() as js:
+        heard: asyncio.Queue[object] = asyncio.Queue()
+        client.on("message", lambda packet: heard.put_nowait(packet.msg))
+        peer = await client.connect("ws", "127.0.0.1", port)
+        theirs = await js("connect", "127.0.0.1", port)
+        assert await js("request", theirs, "from node") == {"delivered": 1}
+        assert await heard.get() == {"from": js.id, "message": "from node"}
+        reply = await peer.send("from python", await_reply=True)
+        assert reply is not None
+        assert reply.msg == {"delivered": 1}
+        assert (await js.event("message"))["msg"] == {"from": client.id, "message": "from python"}
+
+
+@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
+async def test_the_hub_ends_cleanly(name: signal.Signals) -> None:
+    async with hub() as (process, port), AnySocket() as client:
+        peer = await client.connect("ws", "127.0.0.1", port)
+        gone = asyncio.get_running_loop().create_future()
+        peer.on("disconnected", lambda peer, reason: gone.set_result(reason))
+        process.send_signal(name)
+        assert await gone == "Remote Connection Closed"
+        assert await process.wait() == 0
+
+
+async def test_a_port_that_is_taken_is_an_error_of_one_line() -> None:
+    async with hub() as (_, port):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "wirehop.cli", "serve", "--port", str(port), stderr=asyncio.subprocess.PIPE
+        )
+        _, said = await process.communicate()
+        assert process.returncode == 1
+        assert said.startswith(b"wirehop: ")
+        assert said.count(b"\n") == 1
+        process._transport.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["serve", "--port", "x"], ["serve", "--port", "65536"], ["nonsense"]]
+)
+def test_bad_arguments(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "usage: wirehop" in capsys.readouterr().err
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"wirehop {wirehop.__version__}\n"
+
+
+async def test_the_original_bundle_in_chromium(tmp_path: Path) -> None:
+    """A browser drops a WebSocket whose subprotocol it did not get back."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("Chromium is not installed")
+    bundle = Path(__file__).parent / "interop/node/node_modules/anysocket/dist/anysocket.browser.js"
+    page = """<script src="/bundle.js"></script><script>
+        new AnySocket().connect("ws", location.hostname, location.port)
+            .then(peer => peer.send("from the page"))
+    </script>"""
+    async with AnySocket() as server:
+        heard = asyncio.get_running_loop().create_future()
+        server.on("message", heard.set_result)
+        server.http.get("/", lambda peer: peer.header("Content-Type", "text/html").body(page).end())
+        server.http.get("/bundle.js", lambda peer: peer.body(bundle.read_bytes()).end())
+        listener = await server.listen("ws", ip="127.0.0.1", port=0)
+        browser = await asyncio.create_subprocess_exec(
+            chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync",
+            "--remote-debugging-port=0", f"--user-data-dir={tmp_path}", f"http://127.0.0.1:{listener.port}/",
+            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        try:
+            assert (await heard).msg == "from the page"
+        finally:
+            os.killpg(browser.pid, signal.SIGKILL)
+            await browser.wait()
+            browser._transport.close()  # type: ignore[attr-defined]

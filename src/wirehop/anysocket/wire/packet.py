@@ -49,9 +49,16 @@ class Internal(IntEnum):
 
 _HEX_DIGITS = frozenset("0123456789abcdef")
 
-_TYPES = {str(kind.value): kind for kind in PacketType if kind is not PacketType.FORWARD}
-_LAST = {kind: f"1{kind.value}" for kind in PacketType}
-_MORE = {kind: f"2{kind.value}" for kind in PacketType}
+_LAST = {kind: b"1%d" % kind for kind in PacketType}
+_MORE = {kind: b"2%d" % kind for kind in PacketType}
+
+# FORWARD is none of these: its frames begin with its digit and have no flag.
+_HEADS = {
+    f"{flag}{kind.value}": (flag == "1", kind)
+    for flag in "12"
+    for kind in PacketType
+    if kind is not PacketType.FORWARD
+}
 
 
 def is_id(value: object) -> bool:
@@ -61,8 +68,10 @@ def is_id(value: object) -> bool:
 
 def encode_head(kind: PacketType, seq: int, *, last: bool = True) -> bytes:
     """Characters 0 to 5, in UTF-8: a byte of the number from 0x80 on takes two."""
-    digits = (seq & 0xFFFFFFFF).to_bytes(4, "big").decode("latin-1")
-    return ((_LAST if last else _MORE)[kind] + digits).encode()
+    digits = (seq & 0xFFFFFFFF).to_bytes(4, "big")
+    if not digits.isascii():
+        digits = digits.decode("latin-1").encode()
+    return (_LAST if last else _MORE)[kind] + digits
 
 
 def encode(kind: PacketType, seq: int, json: bytes) -> list[bytes]:
@@ -80,9 +89,8 @@ def parse_head(frame: str) -> tuple[bool, PacketType, int]:
 
     Raises ``ProtocolError`` for what no peer sends.
     """
-    flag = frame[:1]
-    kind = _TYPES.get(frame[1:2])
-    if len(frame) < 6 or kind is None or flag not in ("1", "2"):
+    head = _HEADS.get(frame[:2])
+    if head is None or len(frame) < 6:
         raise ProtocolError(INVALID, detail="no packet starts like this")
     try:
         seq = int.from_bytes(frame[2:6].encode("latin-1"), "big", signed=True)
@@ -90,7 +98,8 @@ def parse_head(frame: str) -> tuple[bool, PacketType, int]:
         raise ProtocolError(INVALID, detail="a sequence number has characters up to U+00FF") from None
     if seq == 0:
         raise ProtocolError(INVALID, detail="sequence number 0")
-    return flag == "1", kind, seq
+    last, kind = head
+    return last, kind, seq
 
 
 def _cut(json: bytes) -> list[bytes]:

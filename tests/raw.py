@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import ssl
-from collections.abc import AsyncIterator
+import struct
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -88,8 +90,10 @@ class Raw:
         await self.send(request)
         return await self.response(method)
 
-    def abort(self) -> None:
-        """Leave with a reset."""
+    def reset(self) -> None:
+        """Leave with a reset, as a client does that crashes."""
+        with socket.socket(fileno=os.dup(self.writer.get_extra_info("socket").fileno())) as own:
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
 
@@ -110,6 +114,12 @@ async def connect(
             await writer.wait_closed()
         except (ConnectionError, ssl.SSLError):
             pass
+
+
+async def until(is_true: Callable[[], object]) -> None:
+    """Let the loop run until something is so that has no event."""
+    while not is_true():  # noqa: ASYNC110
+        await asyncio.sleep(0.0005)
 
 
 def record_writes(monkeypatch: pytest.MonkeyPatch) -> list[int]:

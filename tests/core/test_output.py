@@ -129,16 +129,13 @@ async def test_data_that_may_change_is_copied() -> None:
 
 
 @pytest.mark.parametrize("wrong", [5, "text", None])
-def test_only_bytes_are_sent(wrong: Any) -> None:
-    async def main() -> None:
-        transport = Transport()
-        output = make(transport)
-        with pytest.raises(TypeError):
-            output.write(wrong)
-        output.flush()
-        assert transport.writes == []
-
-    asyncio.run(main())
+async def test_only_bytes_are_sent(wrong: Any) -> None:
+    transport = Transport()
+    output = make(transport)
+    with pytest.raises(TypeError):
+        output.write(wrong)
+    output.flush()
+    assert transport.writes == []
 
 
 # --- backpressure
@@ -414,7 +411,7 @@ async def test_who_stops_reading_is_cut_after_the_timeout() -> None:
 
 async def test_a_client_that_left_is_the_transports_business() -> None:
     async with pair() as (accepted, raw):
-        raw.abort()
+        raw.reset()
         await raw.writer.wait_closed()
         for _ in range(100):
             accepted.output.write(b"anybody there?")

@@ -8,6 +8,7 @@ from collections.abc import Awaitable
 
 from wirehop.core.deadlines import Deadlines
 from wirehop.core.events import Listener
+from wirehop.errors import ConnectionClosed
 from wirehop.node import tcp
 from wirehop.node.http.limits import Limits
 from wirehop.node.http.server_connection import ServerConnection
@@ -64,6 +65,11 @@ class Server(tcp.Server):
         empty, self._empty = self._empty, None
         if empty is not None:
             empty.set_result(None)
+
+    def _listener_failed(self, event: str, error: Exception) -> None:
+        # A client that left is no listener's mistake.
+        if not isinstance(error, ConnectionClosed):
+            super()._listener_failed(event, error)
 
     async def _listen(self, port: int, host: str | None, ssl_context: ssl.SSLContext | None) -> None:
         self.is_closing = False

@@ -114,7 +114,7 @@ class ServerConnection(tcp.Connection):
         at = 0
         while at < len(data) and self._parser is not None and not self._paused:
             step = HEAD_STEP if self._receiving is None else BODY_STEP
-            self._feed(self._parser, data[at : at + step] if len(data) > step else data)
+            self._feed(self._parser, data[at : at + step])
             at += step
         if self._tail is not None:
             self._tail += data[at:]

@@ -82,36 +82,60 @@ async def test_a_batch_leaves_in_one_write_at_the_end_of_the_turn() -> None:
 async def test_a_batch_is_capped() -> None:
     transport = Transport()
     output = make(transport)
-    output.cork()
     for number in range(2 * BATCH + 3):
         output.write(b"%02d " % number)
     assert [len(data) for data in transport.writes] == [3 * BATCH, 3 * BATCH]
-    output.uncork()
+    await asyncio.sleep(0)
     assert [len(data) for data in transport.writes] == [3 * BATCH, 3 * BATCH, 9]
     assert b"".join(transport.writes) == b"".join(b"%02d " % number for number in range(2 * BATCH + 3))
     assert BATCH == 16
 
 
-async def test_corked_output_leaves_in_one_write_when_it_is_uncorked() -> None:
+async def test_the_connections_that_wait_for_the_end_of_the_turn_are_capped() -> None:
+    transports = [Transport() for _ in range(BATCH + 2)]
+    outputs = [make(transport) for transport in transports]
+    for output in outputs:
+        output.write(b"a")
+        output.write(b"b")
+    assert [transport.writes for transport in transports] == [[b"ab"]] * BATCH + [[]] * 2
+    outputs[0].write(b"c")
+    await asyncio.sleep(0)
+    assert transports[0].writes == [b"ab", b"c"]
+    assert [transport.writes for transport in transports[1:]] == [[b"ab"]] * (BATCH + 1)
+
+
+async def test_what_was_flushed_already_is_no_write_at_the_end_of_the_turn() -> None:
     transport = Transport()
     output = make(transport)
-    output.cork()
     output.write(b"a")
+    output.flush()
+    assert transport.writes == [b"a"]
+    await asyncio.sleep(0)
+    assert transport.writes == [b"a"]
     output.write(b"b")
     await asyncio.sleep(0)
-    assert transport.writes == []
-    output.uncork()
-    assert transport.writes == [b"ab"]
-    output.cork()
-    output.uncork()
+    assert transport.writes == [b"a", b"b"]
+
+
+async def test_a_transport_that_fails_costs_the_others_nothing() -> None:
+    class Broken(Transport):
+        def write(self, data: bytes) -> None:
+            raise RuntimeError("broken")
+
+    reports: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, report: reports.append(report))
+    transport = Transport()
+    broken, sound = make(Broken()), make(transport)
+    broken.write(b"lost")
+    sound.write(b"kept")
     await asyncio.sleep(0)
-    assert transport.writes == [b"ab"], "nothing to send is no write"
+    assert transport.writes == [b"kept"]
+    assert [str(report["exception"]) for report in reports] == ["broken"]
 
 
 async def test_a_large_piece_does_not_wait() -> None:
     transport = Transport()
     output = make(transport, limit=1 << 30)
-    output.cork()
     output.write(b"head")
     output.write(bytes(JOIN))
     assert b"".join(transport.writes) == b"head" + bytes(JOIN)
@@ -332,11 +356,10 @@ def syscalls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 async def test_one_system_call_for_a_batch_and_at_once(syscalls: list[int]) -> None:
     async with pair() as (accepted, raw):
-        accepted.output.cork()
         for number in range(10):
             accepted.output.write(b"%d" % number)
         assert syscalls == []
-        accepted.output.uncork()
+        await asyncio.sleep(0)
         assert syscalls == [10]
         assert accepted.output.transport.get_write_buffer_size() == 0
         assert await raw.read(10) == b"0123456789"
@@ -345,9 +368,8 @@ async def test_one_system_call_for_a_batch_and_at_once(syscalls: list[int]) -> N
 async def test_large_pieces_go_out_as_they_are(syscalls: list[int]) -> None:
     async with pair(high=1 << 20, limit=1 << 20) as (accepted, raw):
         pieces = [b"a" * 30_000, b"b" * 30_000, b"c" * 30_000]
-        accepted.output.cork()
         accepted.output.writelines(pieces)
-        accepted.output.uncork()
+        accepted.output.flush()
         assert len(syscalls) == 1
         assert await raw.read(90_000) == b"".join(pieces)
 

@@ -538,6 +538,31 @@ async def test_an_early_answer_lets_the_rest_of_the_body_pass() -> None:
         assert (await raw.response()).status == 200
 
 
+async def test_a_body_that_is_read_after_the_answer_is_whole_or_an_error() -> None:
+    async def answers_first(request: http.ServerRequest, response: http.ServerResponse) -> None:
+        if request.url == "/reading":
+            reading = asyncio.ensure_future(request.read())
+            await asyncio.sleep(0)
+            response.respond(202)
+            bodies.append(await reading)
+            return
+        response.respond(202)
+        try:
+            bodies.append(await request.read())
+        except ConnectionClosed:
+            bodies.append(None)
+
+    bodies: list[bytes | None] = []
+    async with serve(answers_first) as server, connect(server.port) as raw:
+        assert (await raw.ask(post("/", b"whole"))).status == 202
+        assert (await raw.ask(get("/"))).status == 202
+        await raw.send(post("/reading", b"whole")[:-4])
+        assert (await raw.response()).status == 202
+        await raw.send(b"hole")
+        assert (await raw.ask(get())).status == 202
+        assert bodies == [None, b"", b"whole", b""]
+
+
 async def test_an_early_answer_that_closes_reaches_a_client_that_is_still_sending() -> None:
     def refuses(request: http.ServerRequest, response: http.ServerResponse) -> None:
         response.respond(403, [("Connection", "close")], b"not from you")
@@ -609,6 +634,28 @@ async def test_a_client_that_says_nothing_more_is_let_go() -> None:
                 raw.finish()
                 await raw.read_all()
             await until(lambda: not server.connections)
+
+
+async def test_a_handler_whose_client_is_gone() -> None:
+    held = Held()
+    async with serve(held) as server:
+        async with connect(server.port) as raw:
+            await raw.send(get("/0") + get("/1"))
+            await held.until(2)
+            waits = asyncio.ensure_future(_wait(held.responses[1]))
+            await asyncio.sleep(0)
+            raw.reset()
+        await until(lambda: not server.connections)
+        with pytest.raises(ConnectionClosed):
+            await waits
+        for response in held.responses:
+            response.send_header(200)
+            for _ in range(100):
+                last = response.send_body(bytes(1000))
+            assert response._held == []
+            response.finish()
+            with pytest.raises(ConnectionClosed):
+                await last
 
 
 async def test_closing_a_server_waits_for_the_answers_that_are_due() -> None:

@@ -83,6 +83,7 @@ class AnyPeer(EventEmitter):
 
     _log = log
     _connection: Connection
+    _protocol: Protocol
 
     def __init__(self, socket: AnySocket, options: PeerOptions) -> None:
         loop = asyncio.get_running_loop()
@@ -98,7 +99,6 @@ class AnyPeer(EventEmitter):
         self._gone: asyncio.Future[None] | None = None
         self.connecting: asyncio.Future[AnyPeer] | None = None
         self._pending: Pending[int] = Pending(loop, options.max_pending_replies)
-        self._protocol = Protocol(socket.id, options, self._write, loop.time())
         self._alarm = socket.deadlines.alarm(self._ring)
 
     # --- for the user
@@ -181,13 +181,11 @@ class AnyPeer(EventEmitter):
             self._protocol.reply(kind, seq, text)
         return self._connection.output
 
-    def _write(self, frame: bytes) -> None:
-        self._connection.send(frame)
-
     # --- up: called by the transport
 
     def connection_made(self, connection: Connection) -> None:
         self._connection = connection
+        self._protocol = Protocol(self._socket.id, self._options, connection.send, self._loop.time())
         self._alarm.by(self._protocol.deadline())
         self._socket._opened(self)
 
@@ -272,15 +270,11 @@ class AnyPeer(EventEmitter):
         self._connection.trust()
 
     def _release(self) -> None:
-        output = self._connection.output
-        output.cork()
         try:
             for packet in self._protocol.release(self._loop.time()):
                 self._dispatch(packet)
         except ProtocolError as error:
             self._break(error)
-        finally:
-            output.uncork()
 
     def _ring(self, now: float) -> float:
         self._pending.expire(now, lambda seq: ReplyTimeout(f"no reply to packet {seq} of {self.id}"))

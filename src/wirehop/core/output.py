@@ -1,8 +1,10 @@
 """The way down to a socket: capped batches, high and low water.
 
-What one batch of input produces leaves in one write, but no more than :data:`BATCH` pieces are
-collected: with nothing on its way, the other side would have nothing to do meanwhile. (Measured:
-one write for each piece halves the throughput, and so does an uncapped batch.)
+What one turn of the loop produces leaves at its end, in one write for each connection. But no
+more than :data:`BATCH` pieces or connections wait for that: with nothing on its way, the other
+side would have nothing to do meanwhile. (Measured: one write for each piece halves the
+throughput, and so does an uncapped batch; to write at the end of each read, instead of the
+turn's, costs 10% with 64 busy connections.)
 
 An :class:`Output` stands where a protocol expects its asyncio transport and has the methods of
 one that protocols use, so that any protocol can write through it.
@@ -14,13 +16,14 @@ import asyncio
 import os
 from collections.abc import Callable, Generator
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from wirehop.errors import ConnectionClosed
 
 __all__ = ["BATCH", "Output"]
 
 BATCH = 16
-"""Pieces that are collected before they leave."""
+"""Pieces of one connection, or connections, that are collected before they leave."""
 
 Data = bytes | bytearray | memoryview
 
@@ -40,18 +43,18 @@ class Output:
 
     __slots__ = (
         "_chunks",
-        "_corked",
         "_drain_waiter",
         "_fd",
         "_handed",
         "_limit",
         "_loop",
         "_overflow",
-        "_scheduled",
         "_stalled",
         "_taken",
         "_timeout",
+        "_turn",
         "closed_because",
+        "is_queued",
         "transport",
     )
 
@@ -69,8 +72,9 @@ class Output:
         self.closed_because: str | None = None
         self._loop = loop
         self._chunks: list[Data] = []
-        self._corked = False
-        self._scheduled = False
+        self._turn = _turn_of(loop)
+        self.is_queued = False
+        """Whether the end of the turn will flush this output."""
         self._limit = limit
         self._timeout = timeout
         self._overflow = overflow
@@ -91,29 +95,21 @@ class Output:
         self._chunks.append(data if type(data) is bytes else bytes(memoryview(data)))
         if len(self._chunks) >= BATCH or len(data) >= JOIN:
             self.flush()
-        elif not self._corked and not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self._flush_soon)
+        elif not self.is_queued:
+            self._turn.add(self, self._loop)
 
     def writelines(self, pieces: list[Data]) -> None:
         for piece in pieces:
             self.write(piece)
 
-    def cork(self) -> None:
-        """A batch of input begins: :meth:`uncork` will follow in this turn of the loop."""
-        self._corked = True
-
-    def uncork(self) -> None:
-        """The batch of input is done; what it produced leaves now."""
-        self._corked = False
-        if self._chunks:
-            self.flush()
-
     def flush(self) -> None:
         """Hand what was collected to the socket."""
+        chunks = self._chunks
+        if not chunks:
+            return
+        self._chunks = []
         transport = self.transport
-        chunks, self._chunks = self._chunks, []
-        if not chunks or transport.is_closing():
+        if transport.is_closing():
             return
         if len(chunks) > 1 and sum(map(len, chunks)) <= JOIN:
             chunks = [b"".join(chunks)]
@@ -143,10 +139,6 @@ class Output:
                 return [memoryview(chunk)[sent:], *chunks[index + 1 :]]
             sent -= len(chunk)
         return []
-
-    def _flush_soon(self) -> None:
-        self._scheduled = False
-        self.flush()
 
     # --- backpressure
 
@@ -237,3 +229,40 @@ def _plain_socket(transport: asyncio.Transport) -> int:
         return -1
     sock = transport.get_extra_info("socket")
     return sock.fileno() if sock is not None else -1
+
+
+class _Turn:
+    """The outputs that wait for the end of the loop's turn."""
+
+    __slots__ = ("_outputs",)
+
+    def __init__(self) -> None:
+        self._outputs: list[Output] = []
+
+    def add(self, output: Output, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._outputs:
+            loop.call_soon(self._flush, loop)
+        elif len(self._outputs) >= BATCH:
+            self._flush(loop)
+        self._outputs.append(output)
+        output.is_queued = True
+
+    def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
+        outputs, self._outputs = self._outputs, []
+        for output in outputs:
+            output.is_queued = False
+            try:
+                output.flush()
+            except Exception as error:
+                # A defect of one connection must not cost the others what they sent.
+                loop.call_exception_handler({"message": "a write failed", "exception": error})
+
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, _Turn] = WeakKeyDictionary()
+
+
+def _turn_of(loop: asyncio.AbstractEventLoop) -> _Turn:
+    turn = _turns.get(loop)
+    if turn is None:
+        turn = _turns[loop] = _Turn()
+    return turn

@@ -99,11 +99,7 @@ class Connection(EventEmitter, asyncio.Protocol):
         self.remote_address = peer_address(transport)
 
     def data_received(self, data: bytes) -> None:
-        self.output.cork()
-        try:
-            self.emit("receive", data)
-        finally:
-            self.output.uncork()
+        self.emit("receive", data)
 
     def eof_received(self) -> bool:
         # TLS has no half-open connections: its transport closes now.

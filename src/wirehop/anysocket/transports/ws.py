@@ -268,15 +268,10 @@ class _Socket(WSProtocol):  # type: ignore[misc]
 
     def buffer_updated(self, size: int) -> None:
         connection = self.connection
-        output = connection.output
-        output.cork()
         connection.budget -= size
-        try:
-            _buffer_updated(self, size)
-            if connection.budget < 0 or self.transport.is_close_frame_sent:
-                connection.check_rules()
-        finally:
-            output.uncork()
+        _buffer_updated(self, size)
+        if connection.budget < 0 or self.transport.is_close_frame_sent:
+            connection.check_rules()
 
     def _negotiated(self, request: Any, response: Any = None) -> Any:
         if response is not None or self.subprotocol is None:

@@ -16,6 +16,7 @@ WebSocket guarantees it).
 
 from __future__ import annotations
 
+import struct
 from enum import IntEnum
 
 from wirehop.errors import ProtocolError
@@ -49,8 +50,10 @@ class Internal(IntEnum):
 
 _HEX_DIGITS = frozenset("0123456789abcdef")
 
-_LAST = {kind: b"1%d" % kind for kind in PacketType}
-_MORE = {kind: b"2%d" % kind for kind in PacketType}
+_NUMBER = struct.Struct(">i")
+
+_LAST = tuple(b"1%d" % kind for kind in range(len(PacketType) + 1))
+_MORE = tuple(b"2%d" % kind for kind in range(len(PacketType) + 1))
 
 # FORWARD is none of these: its frames begin with its digit and have no flag.
 _HEADS = {
@@ -68,7 +71,7 @@ def is_id(value: object) -> bool:
 
 def encode_head(kind: PacketType, seq: int, *, last: bool = True) -> bytes:
     """Characters 0 to 5, in UTF-8: a byte of the number from 0x80 on takes two."""
-    digits = (seq & 0xFFFFFFFF).to_bytes(4, "big")
+    digits = _NUMBER.pack(seq)
     if not digits.isascii():
         digits = digits.decode("latin-1").encode()
     return (_LAST if last else _MORE)[kind] + digits
@@ -89,16 +92,15 @@ def parse_head(frame: str) -> tuple[bool, PacketType, int]:
 
     Raises ``ProtocolError`` for what no peer sends.
     """
-    head = _HEADS.get(frame[:2])
-    if head is None or len(frame) < 6:
-        raise ProtocolError(INVALID, detail="no packet starts like this")
     try:
-        seq = int.from_bytes(frame[2:6].encode("latin-1"), "big", signed=True)
+        last, kind = _HEADS[frame[:2]]
+        (seq,) = _NUMBER.unpack(frame[2:6].encode("latin-1"))
+    except (KeyError, struct.error):
+        raise ProtocolError(INVALID, detail="no packet starts like this") from None
     except UnicodeEncodeError:
         raise ProtocolError(INVALID, detail="a sequence number has characters up to U+00FF") from None
     if seq == 0:
         raise ProtocolError(INVALID, detail="sequence number 0")
-    last, kind = head
     return last, kind, seq
 
 

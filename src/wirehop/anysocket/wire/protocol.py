@@ -22,10 +22,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import IntEnum, auto
 from typing import Any
 
-from wirehop.anysocket.wire.packet import INVALID, PacketType, encode, is_id, parse_head
+from wirehop.anysocket.wire.packet import (
+    CHUNK,
+    INVALID,
+    PacketType,
+    encode,
+    encode_head,
+    is_id,
+    parse_head,
+)
 from wirehop.anysocket.wire.sequence import Seen, following
 from wirehop.core import json
 from wirehop.errors import PayloadTooLarge, ProtocolError
@@ -39,7 +47,7 @@ the round trip in seconds, or None for a pong that nobody asked for."""
 INVALID_AUTH = "Invalid Auth Packet!"
 
 
-class State(Enum):
+class State(IntEnum):
     ESTABLISHED = auto()
     AUTHING = auto()
     DECIDING = auto()
@@ -47,14 +55,15 @@ class State(Enum):
     DISCONNECTED = auto()
 
 
+LINK, INTERNAL, HEARTBEAT = PacketType.LINK, PacketType.INTERNAL, PacketType.HEARTBEAT
+CONNECTED = State.CONNECTED
+
 ACCEPTS: dict[State, frozenset[PacketType]] = {
     State.ESTABLISHED: frozenset({PacketType.AUTH}),
     State.AUTHING: frozenset({PacketType.AUTH}),
     State.DECIDING: frozenset(),
-    State.CONNECTED: frozenset({PacketType.LINK, PacketType.INTERNAL, PacketType.HEARTBEAT}),
+    State.CONNECTED: frozenset({LINK, INTERNAL, HEARTBEAT}),
 }
-
-HELD = frozenset({PacketType.LINK, PacketType.INTERNAL})
 
 
 @dataclass(frozen=True)
@@ -169,13 +178,18 @@ class Protocol:
     def send(self, kind: PacketType, text: bytes) -> int:
         """Send a new packet with this JSON text. Returns its number."""
         self._seq = seq = following(self._seq)
-        for frame in encode(kind, seq, text):
-            self._write(frame)
+        self._put(kind, seq, text)
         return seq
 
     def reply(self, kind: PacketType, seq: int, text: bytes) -> None:
         """Answer the packet with number ``seq``."""
-        for frame in encode(kind, -seq, text):
+        self._put(kind, -seq, text)
+
+    def _put(self, kind: PacketType, seq: int, text: bytes) -> None:
+        if len(text) <= CHUNK:
+            self._write(encode_head(kind, seq) + text)
+            return
+        for frame in encode(kind, seq, text):
             self._write(frame)
 
     def close(self) -> None:
@@ -192,7 +206,7 @@ class Protocol:
         Raises ``ProtocolError`` when the link must be closed.
         """
         state = self.state
-        if state is State.CONNECTED:
+        if state is CONNECTED:
             self._wake = now + self._interval
             self._unanswered = 0
         elif state is State.DISCONNECTED:
@@ -233,11 +247,11 @@ class Protocol:
             if kind is PacketType.AUTH:
                 raise ProtocolError(INVALID_AUTH, close_code=1008, detail="not JSON") from None
             raise ProtocolError(INVALID, close_code=1007, detail=f"not JSON: {error}") from None
-        if kind is PacketType.LINK or kind is PacketType.INTERNAL:
+        if kind is LINK or kind is INTERNAL:
             return kind, seq, value
         if seq < 0:
             raise ProtocolError(INVALID, detail=f"a reply of type {kind.name}")
-        if kind is PacketType.HEARTBEAT:
+        if kind is HEARTBEAT:
             return self._heartbeat(seq, value, now)
         return self._auth(seq, value)
 

@@ -75,8 +75,8 @@ class RequestParser:
             if self._unparsed > self._limits.max_head:
                 raise Refused(431)
         self._moved = False
-        if self.in_head and parser.get_http_version() == "0.9":
-            # Its request has no headers, and its client waits for the answer.
+        if self.in_head and data.endswith(b"\n") and parser.get_http_version() == "0.0":
+            # A whole line without a version is HTTP/0.9, whose client waits for the answer now.
             raise Refused(400)
         return None
 
@@ -96,6 +96,7 @@ class RequestParser:
 
     def on_url(self, url: bytes) -> None:
         self._url += url
+        self._got_on()
         self._count_head(len(url), 414)
 
     def on_header(self, name: bytes, value: bytes) -> None:

@@ -73,11 +73,16 @@ class ServerConnection(tcp.Connection):
         self.server.emit("connection", self)
 
     def data_received(self, data: bytes) -> None:
-        self.output.cork()
-        try:
-            self._take(data)
-        finally:
-            self.output.uncork()
+        at = 0
+        while at < len(data) and self._parser is not None and not self._paused:
+            step = HEAD_STEP if self._receiving is None else BODY_STEP
+            self._feed(self._parser, data[at : at + step])
+            at += step
+        if self._tail is not None:
+            self._tail += data[at:]
+            self._hand_over()
+        elif at < len(data) and self._parser is not None:
+            self._backlog += data[at:]
 
     def eof_received(self) -> bool:
         # A client that has said all may still be waiting for its answers.
@@ -109,18 +114,6 @@ class ServerConnection(tcp.Connection):
             self._receiving = None
         super().connection_lost(error)
         self._drop_responses()
-
-    def _take(self, data: bytes) -> None:
-        at = 0
-        while at < len(data) and self._parser is not None and not self._paused:
-            step = HEAD_STEP if self._receiving is None else BODY_STEP
-            self._feed(self._parser, data[at : at + step])
-            at += step
-        if self._tail is not None:
-            self._tail += data[at:]
-            self._hand_over()
-        elif at < len(data) and self._parser is not None:
-            self._backlog += data[at:]
 
     def _feed(self, parser: RequestParser, data: bytes) -> None:
         try:
@@ -271,7 +264,7 @@ class ServerConnection(tcp.Connection):
         """Give the socket away after an upgrade; no event of this connection follows."""
         self._let_go()
         self.ready_state = "closed"
-        self.output.uncork()
+        self.output.flush()
         if self._paused:
             self.output.transport.resume_reading()
         return self.output.transport

@@ -47,6 +47,7 @@ NPM_ANYSOCKET = Server("npm anysocket", "node", ("npm_anysocket.js", "{port}"), 
 WIREHOP_ANYSOCKET = Server(
     "wirehop", "python", ("wirehop_anysocket.py",), ("wirehop", "uvloop", "picows", "orjson")
 )
+BARE_PICOWS = Server("bare picows", "python", ("bare_picows.py",), ("picows", "orjson", "uvloop"))
 
 SCENARIOS = (
     Scenario(
@@ -57,6 +58,7 @@ SCENARIOS = (
         baseline=NPM_ANYSOCKET,
         subject=WIREHOP_ANYSOCKET,
         target=3.0,
+        others=(BARE_PICOWS,),
     ),
     Scenario(
         name="anysocket-1x64",
@@ -66,6 +68,7 @@ SCENARIOS = (
         baseline=NPM_ANYSOCKET,
         subject=WIREHOP_ANYSOCKET,
         target=4.5,
+        others=(BARE_PICOWS,),
     ),
     Scenario(
         name="anysocket-1mib",
@@ -76,5 +79,6 @@ SCENARIOS = (
         baseline=NPM_ANYSOCKET,
         subject=WIREHOP_ANYSOCKET,
         target=6.0,
+        others=(BARE_PICOWS,),
     ),
 )

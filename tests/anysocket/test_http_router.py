@@ -468,4 +468,3 @@ async def test_what_curl_asks(tmp_path: Path) -> None:
         code, text = await curl("-w", "%{http_code} %{num_connects}\n", f"{base}/page", f"{base}/nowhere")
         assert (code, text) == (0, "hello\n200 1\n404 0\n")
         assert (await curl("-I", "-o", "/dev/null", "-w", "%{http_code}", f"{base}/page")) == (0, "404")
-

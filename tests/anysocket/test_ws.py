@@ -359,7 +359,7 @@ async def test_batches_leave_in_one_write(monkeypatch: pytest.MonkeyPatch) -> No
             stranger.send(*(packet(3, seq, "x") for seq in range(12, 52)))
             for _ in range(40):
                 await stranger.receive()
-            assert len(writes) == 1 + 3
+            assert len(writes) == 1 + 2
 
 
 def counting(method: object, calls: list[int]) -> object:

@@ -218,7 +218,9 @@ class AnyPeer(EventEmitter):
         if kind is LINK:
             if seq > 0:
                 message = AnyPacket(self, seq, value)
-                self.emit("message", message)
+                # Most peers have no listeners of their own: theirs are the socket's.
+                if self._listeners:
+                    self.emit("message", message)
                 self._socket.emit("message", message)
             else:
                 self._pending.resolve(-seq, AnyPacket(self, -seq, value, True))

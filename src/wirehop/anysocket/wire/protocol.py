@@ -178,18 +178,21 @@ class Protocol:
     def send(self, kind: PacketType, text: bytes) -> int:
         """Send a new packet with this JSON text. Returns its number."""
         self._seq = seq = following(self._seq)
-        self._put(kind, seq, text)
+        if len(text) <= CHUNK:
+            self._write(encode_head(kind, seq) + text)
+        else:
+            self._write_all(encode(kind, seq, text))
         return seq
 
     def reply(self, kind: PacketType, seq: int, text: bytes) -> None:
         """Answer the packet with number ``seq``."""
-        self._put(kind, -seq, text)
-
-    def _put(self, kind: PacketType, seq: int, text: bytes) -> None:
         if len(text) <= CHUNK:
-            self._write(encode_head(kind, seq) + text)
-            return
-        for frame in encode(kind, seq, text):
+            self._write(encode_head(kind, -seq) + text)
+        else:
+            self._write_all(encode(kind, -seq, text))
+
+    def _write_all(self, frames: list[bytes]) -> None:
+        for frame in frames:
             self._write(frame)
 
     def close(self) -> None:

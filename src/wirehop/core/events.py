@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, overload
 
+from wirehop.core.loops import PerLoop
 from wirehop.core.steps import Steps
 
-__all__ = ["EventEmitter", "Listener"]
+__all__ = ["EventEmitter", "Listener", "uncaught"]
 
 Listener = Callable[..., Any]
 """A plain function or a coroutine function; what a plain one returns is ignored."""
@@ -132,5 +134,27 @@ class EventEmitter:
     def _listener_failed(self, event: str, error: Exception) -> None:
         """Report a listener that raised. A storey may tell its ``error`` listeners more."""
         self._log.error("a listener of %r failed", event, exc_info=error)
-        if event != "error":
-            self.emit("error", error)
+        if event == "error" or not self.emit("error", error):
+            _nobody_took(error)
+
+
+class _Uncaught:
+    """Who else hears of an error that a listener raised and no ``error`` listener took."""
+
+    __slots__ = ("call",)
+
+    def __init__(self) -> None:
+        self.call: Callable[[Exception], None] | None = None
+
+
+uncaught = PerLoop(_Uncaught)
+
+
+def _nobody_took(error: Exception) -> None:
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    call = uncaught.of(loop).call
+    if call is not None:
+        call(error)

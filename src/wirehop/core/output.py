@@ -16,8 +16,8 @@ import asyncio
 import os
 from collections.abc import Callable, Generator
 from typing import Any
-from weakref import WeakKeyDictionary
 
+from wirehop.core.loops import PerLoop
 from wirehop.errors import ConnectionClosed
 
 __all__ = ["BATCH", "Output"]
@@ -75,7 +75,7 @@ class Output:
         self.closed_because: str | None = None
         self._loop = loop
         self._chunks: list[Data] = []
-        self._turn = _turn_of(loop)
+        self._turn = _turns.of(loop)
         self.is_queued = False
         """Whether the end of the turn will flush this output."""
         self._limit = limit
@@ -262,11 +262,4 @@ class _Turn:
                 loop.call_exception_handler({"message": "a write failed", "exception": error})
 
 
-_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, _Turn] = WeakKeyDictionary()
-
-
-def _turn_of(loop: asyncio.AbstractEventLoop) -> _Turn:
-    turn = _turns.get(loop)
-    if turn is None:
-        turn = _turns[loop] = _Turn()
-    return turn
+_turns = PerLoop(_Turn)

@@ -20,7 +20,7 @@ check: $(VENV)/.test           ## lint, format and types
 test-all: deps                 ## the tests on every CPython that this machine has
 	scripts/test-all
 
-bench: deps                    ## side by side with the npm peers
+bench: deps $(VENV)/.bench     ## side by side with the npm peers and other servers
 	$(VENV)/bin/python bench/run.py
 
 deps: $(VENV)/.test            ## whatever the tests talk to: npm packages, Chromium
@@ -33,6 +33,10 @@ $(VENV)/.demo: pyproject.toml
 $(VENV)/.test: pyproject.toml
 	scripts/make-venv $(PYTHON) $(VENV) '.[test]'
 	touch $@ $(VENV)/.demo
+
+$(VENV)/.bench: $(VENV)/.test
+	scripts/make-venv $(PYTHON) $(VENV) '.[bench]'
+	touch $@
 
 clean:
 	rm -rf .venv* .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -11,17 +11,22 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import resource
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import IO
 
-from scenarios import Program, Scenario, Server
+from scenarios import IdleLoad, Program, Scenario, Server
 
 BENCH = Path(__file__).resolve().parent
 NODE_PATH = os.environ.get("NODE_PATH") or str(BENCH.parent / "tests" / "interop" / "node" / "node_modules")
@@ -31,8 +36,20 @@ MEMORY_IS_READ_AT = 0.9
 """Share of the measured window after which the server's memory is read, still under load."""
 
 
+IDLE_SECONDS = 60.0
+"""For all idle connections to be there, and answered once."""
+SETTLE_SECONDS = 0.5
+"""Before the memory of a server is read that has nothing to do any more."""
+FIRST_CONNECTIONS = 16
+"""What a server needs only once belongs to these, which come and go before the idle ones."""
+
+
 class BenchError(Exception):
     """Nothing can be measured, or what was measured is worth nothing."""
+
+
+class Missing(BenchError):
+    """A server cannot run here."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +68,17 @@ class Figures:
     peak_rss_kib: int
 
 
+@dataclass(frozen=True)
+class IdleMemory:
+    before_kib: int
+    after_kib: int
+    connections: int
+
+    @property
+    def each_kib(self) -> float:
+        return (self.after_kib - self.before_kib) / self.connections
+
+
 def two_cores() -> Cores:
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
@@ -58,20 +86,18 @@ def two_cores() -> Cores:
     return Cores(*cores[:2])
 
 
+def raise_descriptor_limit() -> None:
+    """For this process and all that it starts."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def measure(server: Server, scenario: Scenario, seconds: float, cores: Cores) -> Figures:
     with _running(server, cores.server) as (process, port):
         options = {"port": port, **scenario.load, "seconds": seconds, "warmup": scenario.warmup}
-        arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
-        with _pinned_to(cores.generator):
-            generator = subprocess.Popen(
-                [_binary(scenario.generator), *arguments], stdout=subprocess.PIPE, text=True
-            )
-        with generator:
-            try:
-                rss = _memory_near_the_end(process, generator, scenario.warmup + seconds * MEMORY_IS_READ_AT)
-                output, _ = generator.communicate()
-            finally:
-                generator.kill()
+        with _started(scenario.generator, options, cores) as generator:
+            rss = _memory_near_the_end(process, generator, scenario.warmup + seconds * MEMORY_IS_READ_AT)
+            output, _ = generator.communicate()
         if generator.returncode != 0:
             raise BenchError(f"the load generator gave up on {server.name}")
         if process.poll() is not None:
@@ -87,6 +113,61 @@ def measure(server: Server, scenario: Scenario, seconds: float, cores: Cores) ->
         )
 
 
+def measure_idle(server: Server, load: IdleLoad, cores: Cores) -> IdleMemory:
+    with _running(server, cores.server) as (process, port):
+        with _idle_connections(server, load.generator, port, FIRST_CONNECTIONS, cores):
+            pass
+        time.sleep(SETTLE_SECONDS)
+        before = _memory(process, "VmRSS")
+        with _idle_connections(server, load.generator, port, load.connections, cores):
+            time.sleep(SETTLE_SECONDS)
+            after = _memory(process, "VmRSS")
+        return IdleMemory(before, after, load.connections)
+
+
+# -- load generators -----------------------------------------------------------------------
+
+
+@contextmanager
+def _started(
+    name: str, options: Mapping[str, int | float], cores: Cores, *, stdin: int | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    arguments = [text for option, value in options.items() for text in (f"--{option}", str(value))]
+    with _pinned_to(cores.generator):
+        generator = subprocess.Popen(
+            [_binary(name), *arguments], stdin=stdin, stdout=subprocess.PIPE, text=True
+        )
+    with generator:
+        try:
+            yield generator
+        finally:
+            generator.kill()
+
+
+@contextmanager
+def _idle_connections(server: Server, name: str, port: int, count: int, cores: Cores) -> Iterator[None]:
+    """Connections that stay open inside of the block, where each has had its answer."""
+    options = {"port": port, "connections": count, "idle": 1}
+    with _started(name, options, cores, stdin=subprocess.PIPE) as generator:
+        line = _line(generator.stdout, IDLE_SECONDS)
+        if not line or json.loads(line) != {"idle": count}:
+            raise BenchError(f"the load generator could not make {count} connections to {server.name}")
+        yield
+        # It ends with the end of its input, and complains about connections that did not stay.
+        generator.communicate()
+        if generator.returncode != 0:
+            raise BenchError(f"{server.name} did not keep {count} idle connections")
+
+
+def _line(stream: IO[str] | None, seconds: float) -> str:
+    assert stream is not None
+    readable, _, _ = select.select([stream], [], [], seconds)
+    return stream.readline() if readable else ""
+
+
+# -- memory --------------------------------------------------------------------------------
+
+
 def _memory_near_the_end(
     process: subprocess.Popen[str], generator: subprocess.Popen[str], after: float
 ) -> int:
@@ -98,12 +179,22 @@ def _memory_near_the_end(
 
 
 def _memory(process: subprocess.Popen[str], field: str) -> int:
+    """KiB of a server with all processes that it started."""
     try:
-        status = Path(f"/proc/{process.pid}/status").read_text()
-        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(field))
+        return sum(_memory_of(pid, field) for pid in _family(process.pid))
     except (OSError, StopIteration):
         # A process that has ended has no memory to tell of.
         raise BenchError("a server ended under load") from None
+
+
+def _memory_of(pid: int, field: str) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(field))
+
+
+def _family(pid: int) -> list[int]:
+    children = " ".join(path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children"))
+    return [pid, *(member for child in children.split() for member in _family(int(child)))]
 
 
 # -- servers -------------------------------------------------------------------------------
@@ -119,6 +210,7 @@ def _running(server: Server, core: int) -> Iterator[tuple[subprocess.Popen[str],
             env={**os.environ, "NODE_PATH": NODE_PATH},
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
     with process:
         try:
@@ -128,13 +220,12 @@ def _running(server: Server, core: int) -> Iterator[tuple[subprocess.Popen[str],
             try:
                 process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
-                process.kill()
+                # With the workers that it may have.
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def _announced_port(server: Server, process: subprocess.Popen[str]) -> int:
-    assert process.stdout is not None
-    readable, _, _ = select.select([process.stdout], [], [], START_SECONDS)
-    line = process.stdout.readline() if readable else ""
+    line = _line(process.stdout, START_SECONDS)
     word, _, port = line.strip().partition(" ")
     if word != "ready" or not port.isdecimal():
         raise BenchError(f"{server.name} did not say which port it listens on, but {line!r}")
@@ -164,23 +255,26 @@ def _pinned_to(core: int) -> Iterator[None]:
 def _executable(program: Program) -> str:
     path = sys.executable if program == "python" else shutil.which(program)
     if path is None:
-        raise BenchError(f"{program} is not installed")
+        raise Missing(f"{program} is not installed")
     return path
 
 
-def versions(servers: Iterable[Server]) -> dict[str, str]:
-    """The versions of all that these servers stand on; raises when something is missing."""
-    found: dict[str, str] = {}
-    for server in servers:
-        command = [_executable(server.program), "--version"]
-        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        found[server.program] = output.split()[-1].removeprefix("v")
-        for package in server.packages:
-            version = _npm_version(package) if server.program == "node" else _python_version(package)
-            if version is None:
-                raise BenchError(f"{package} is not installed for {server.program}: run `make deps` first")
-            found[package] = version
+def versions(server: Server) -> dict[str, str]:
+    """The versions of all that this server stands on. Raises ``Missing``."""
+    found: dict[str, str] = {server.program: _program_version(server.program)}
+    for package in server.packages:
+        version = _npm_version(package) if server.program == "node" else _python_version(package)
+        if version is None:
+            raise Missing(f"{package} is not installed for {server.program} (`make bench` installs it)")
+        found[package] = version
     return found
+
+
+@cache
+def _program_version(program: Program) -> str:
+    command = [_executable(program), "--version"]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return output.split()[-1].removeprefix("v")
 
 
 def _npm_version(package: str) -> str | None:

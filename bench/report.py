@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
-from harness import Figures
-from scenarios import Scenario, Server
+from harness import Figures, IdleMemory
+from scenarios import IdleLoad, IdleScenario, Scenario, Server
 
 Round = Mapping[Server, Figures]
+IdleRound = Mapping[tuple[IdleLoad, Server], IdleMemory]
 BUSY_LIMIT = 0.9
 
 RESULTS_HEAD = """# Results
@@ -39,16 +40,20 @@ def _median(server: Server, rounds: Sequence[Round], figure: Callable[[Figures],
     return median(figure(outcome[server]) for outcome in rounds)
 
 
-def _ratios(scenario: Scenario, server: Server, rounds: Sequence[Round]) -> list[float]:
+def _ratios(one: Server, other: Server, rounds: Sequence[Round]) -> list[float]:
     # Inside one round, because the machine's own speed drifts from round to round.
-    return [outcome[server].rate / outcome[scenario.baseline].rate for outcome in rounds]
+    return [outcome[one].rate / outcome[other].rate for outcome in rounds]
+
+
+def _spread(values: Sequence[float], form: str) -> str:
+    """Their median and their range."""
+    return f"{median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
 
 
 def _row(scenario: Scenario, server: Server, rounds: Sequence[Round]) -> str:
     ratio = "1"
     if server != scenario.baseline:
-        ratios = _ratios(scenario, server, rounds)
-        ratio = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        ratio = _spread(_ratios(server, scenario.baseline, rounds), ".2f")
     cells = [
         server.name,
         f"{_median(server, rounds, lambda figures: figures.rate):,.0f}",
@@ -63,12 +68,17 @@ def _row(scenario: Scenario, server: Server, rounds: Sequence[Round]) -> str:
 
 
 def _verdict(scenario: Scenario, rounds: Sequence[Round]) -> str:
-    reached = median(_ratios(scenario, scenario.subject, rounds))
-    verdict = "reached" if reached >= scenario.target else "missed"
-    return (
-        f"Target of {scenario.subject.name}: {scenario.target:g} times {scenario.baseline.name}; {verdict}"
-        f" with {reached:.2f}. Medians; rounds: {len(rounds)}."
-    )
+    demands = [(scenario.baseline, scenario.target), *scenario.demands]
+    verdicts = "; ".join(_met(scenario.subject, other, times, rounds) for other, times in demands)
+    return f"Target of {scenario.subject.name}: {verdicts}. Medians; rounds: {len(rounds)}."
+
+
+def _met(subject: Server, other: Server, times: float, rounds: Sequence[Round]) -> str:
+    if other not in rounds[0]:
+        return f"{times:g} times {other.name}, not measured"
+    reached = median(_ratios(subject, other, rounds))
+    verdict = "reached" if reached >= times else "missed"
+    return f"{times:g} times {other.name}, {verdict} with {reached:.2f}"
 
 
 def _warnings(scenario: Scenario, rounds: Sequence[Round]) -> list[str]:
@@ -80,7 +90,30 @@ def _warnings(scenario: Scenario, rounds: Sequence[Round]) -> list[str]:
     ]
 
 
-def section(scenario: Scenario, rounds: Sequence[Round], versions: Mapping[str, str], command: str) -> str:
+def idle_table(scenario: IdleScenario, rounds: Sequence[IdleRound]) -> str:
+    lines = [
+        "| idle | server | KiB for each | RSS before | RSS after |",
+        "|---|---|--:|--:|--:|",
+        *(_idle_row(load, server, rounds) for load in scenario.loads for server in load.servers),
+        "",
+        f"Medians; rounds: {len(rounds)}.",
+    ]
+    return "\n".join(lines)
+
+
+def _idle_row(load: IdleLoad, server: Server, rounds: Sequence[IdleRound]) -> str:
+    outcomes = [outcome[load, server] for outcome in rounds]
+    cells = [
+        f"{load.connections:,} {load.title}",
+        server.name,
+        _spread([memory.each_kib for memory in outcomes], ".1f"),
+        f"{median(memory.before_kib for memory in outcomes) / 1024:.0f} MiB",
+        f"{median(memory.after_kib for memory in outcomes) / 1024:.0f} MiB",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def section(scenario: Scenario | IdleScenario, table: str, versions: Mapping[str, str], command: str) -> str:
     software = ", ".join(f"{name} {version}" for name, version in versions.items())
     return "\n".join(
         [
@@ -92,7 +125,7 @@ def section(scenario: Scenario, rounds: Sequence[Round], versions: Mapping[str, 
             f"- {software}",
             f"- `{command}`",
             "",
-            table(scenario, rounds),
+            table,
         ]
     )
 

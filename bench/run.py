@@ -8,12 +8,16 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 import harness
 import report
-from scenarios import SCENARIOS, Scenario
+from scenarios import SCENARIOS, IdleScenario, Scenario, Server
 
 ROUNDS_WORTH_KEEPING = 5
+T = TypeVar("T")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -31,7 +35,7 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def scenario_named(name: str) -> Scenario:
+def scenario_named(name: str) -> Scenario | IdleScenario:
     for scenario in SCENARIOS:
         if scenario.name == name:
             return scenario
@@ -39,18 +43,60 @@ def scenario_named(name: str) -> Scenario:
     raise argparse.ArgumentTypeError(f"there is no scenario {name!r}, only {known}")
 
 
-def run(scenario: Scenario, rounds: int, seconds: float) -> list[report.Round]:
+@dataclass(frozen=True)
+class Plan:
+    scenario: Scenario | IdleScenario
+    """Without the servers that cannot run here."""
+    versions: dict[str, str]
+    left_out: list[str]
+    """A line for each of those servers: why."""
+
+
+def plan(scenario: Scenario | IdleScenario) -> Plan:
+    versions: dict[str, str] = {}
+    left_out: dict[Server, str] = {}
+    for server in scenario.servers:
+        try:
+            versions |= harness.versions(server)
+        except harness.Missing as missing:
+            if server in scenario.needed:
+                raise
+            left_out[server] = f"Left out: {server.name}, because {missing}."
+            print(f"{scenario.name}: {left_out[server]}", file=sys.stderr, flush=True)
+    return Plan(scenario.without(left_out), versions, list(left_out.values()))
+
+
+def in_turns(servers: Sequence[T], number: int) -> Sequence[T]:
+    """Whoever comes second finds the machine as the first one left it: take turns."""
+    return servers if number % 2 == 0 else servers[::-1]
+
+
+def run(scenario: Scenario, rounds: int, seconds: float) -> str:
     cores = harness.two_cores()
     harness.build(scenario.generator)
     outcomes: list[report.Round] = []
     for number in range(rounds):
-        # Whoever comes second finds the machine as the first one left it: take turns.
-        order = scenario.servers if number % 2 == 0 else scenario.servers[::-1]
+        order = in_turns(scenario.servers, number)
         outcome = {server: harness.measure(server, scenario, seconds, cores) for server in order}
         outcomes.append(outcome)
         rates = ", ".join(f"{server.name} {outcome[server].rate:,.0f}/s" for server in scenario.servers)
         print(f"{scenario.name}, round {number + 1} of {rounds}: {rates}", file=sys.stderr, flush=True)
-    return outcomes
+    return report.table(scenario, outcomes)
+
+
+def run_idle(scenario: IdleScenario, rounds: int) -> str:
+    cores = harness.two_cores()
+    pairs = [(load, server) for load in scenario.loads for server in load.servers]
+    for load in scenario.loads:
+        harness.build(load.generator)
+    outcomes: list[report.IdleRound] = []
+    for number in range(rounds):
+        order = in_turns(pairs, number)
+        outcome = {(load, server): harness.measure_idle(server, load, cores) for load, server in order}
+        outcomes.append(outcome)
+        sizes = ", ".join(f"{pair[1].name} {outcome[pair].each_kib:.1f} KiB" for pair in pairs)
+        print(f"{scenario.name}, round {number + 1} of {rounds}: {sizes}", file=sys.stderr, flush=True)
+    return report.idle_table(scenario, outcomes)
 
 
 def main() -> None:
@@ -59,17 +105,23 @@ def main() -> None:
         for scenario in SCENARIOS:
             print(f"{scenario.name:16} {scenario.title}")
         return
-    chosen: list[Scenario] = arguments.scenarios or list(SCENARIOS)
+    chosen: list[Scenario | IdleScenario] = arguments.scenarios or list(SCENARIOS)
     command = shlex.join(["python", "bench/run.py", *sys.argv[1:]])
     try:
+        harness.raise_descriptor_limit()
         # All of them first: a missing package is better told now than after ten minutes.
-        versions = {scenario.name: harness.versions(scenario.servers) for scenario in chosen}
-        for scenario in chosen:
-            outcomes = run(scenario, arguments.rounds, arguments.seconds)
-            print(f"\n## {scenario.title}\n\n{report.table(scenario, outcomes)}\n", flush=True)
+        plans = [plan(scenario) for scenario in chosen]
+        for planned in plans:
+            scenario = planned.scenario
+            if isinstance(scenario, Scenario):
+                table = run(scenario, arguments.rounds, arguments.seconds)
+            else:
+                table = run_idle(scenario, arguments.rounds)
+            text = "\n\n".join([table, *planned.left_out])
+            print(f"\n## {scenario.title}\n\n{text}\n", flush=True)
             if arguments.write:
-                text = report.section(scenario, outcomes, versions[scenario.name], command)
-                report.write_section(harness.BENCH / "RESULTS.md", scenario.name, text)
+                section = report.section(scenario, text, planned.versions, command)
+                report.write_section(harness.BENCH / "RESULTS.md", scenario.name, section)
     except harness.BenchError as error:
         sys.exit(f"bench: {error}")
 

@@ -6,8 +6,8 @@ A new scenario is a declaration at the end of this file. A new generator is a fi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Program = Literal["node", "python"]
@@ -35,12 +35,59 @@ class Scenario:
     target: float
     """How many times the baseline's rate the subject is to reach."""
     others: tuple[Server, ...] = ()
+    """Left out when what they stand on is not installed."""
+    demands: tuple[tuple[Server, float], ...] = ()
+    """Of the others: how many times the rate of each the subject is to reach, too."""
     warmup: float = 2.0
     """Seconds of load before the measured window: Node's compiler needs about two."""
 
     @property
     def servers(self) -> tuple[Server, ...]:
         return (self.baseline, self.subject, *self.others)
+
+    @property
+    def needed(self) -> tuple[Server, ...]:
+        """The servers without which there is nothing to compare."""
+        return (self.baseline, self.subject)
+
+    def without(self, servers: Container[Server]) -> Scenario:
+        return replace(self, others=tuple(server for server in self.others if server not in servers))
+
+
+@dataclass(frozen=True)
+class IdleLoad:
+    title: str
+    """What the connections are, in the plural."""
+    generator: str
+    """One that knows ``--idle``."""
+    connections: int
+    servers: tuple[Server, ...]
+
+
+@dataclass(frozen=True)
+class IdleScenario:
+    """Memory that a connection takes which has had one answer and then does nothing."""
+
+    name: str
+    title: str
+    loads: tuple[IdleLoad, ...]
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        return tuple(server for load in self.loads for server in load.servers)
+
+    @property
+    def needed(self) -> tuple[Server, ...]:
+        return ()
+
+    def without(self, servers: Container[Server]) -> IdleScenario:
+        return replace(
+            self,
+            loads=tuple(
+                replace(load, servers=tuple(server for server in load.servers if server not in servers))
+                for load in self.loads
+            ),
+        )
 
 
 NPM_ANYSOCKET = Server("npm anysocket", "node", ("npm_anysocket.js", "{port}"), ("anysocket",))
@@ -49,7 +96,18 @@ WIREHOP_ANYSOCKET = Server(
 )
 BARE_PICOWS = Server("bare picows", "python", ("bare_picows.py",), ("picows", "orjson", "uvloop"))
 
-SCENARIOS = (
+NODE_HTTP = Server("node:http", "node", ("node_http.js",), ())
+WIREHOP_HTTP = Server("wirehop", "python", ("wirehop_http.py",), ("wirehop", "uvloop", "httptools"))
+AIOHTTP = Server("aiohttp", "python", ("aiohttp_http.py",), ("aiohttp", "uvloop"))
+UVICORN = Server("uvicorn", "python", ("uvicorn_http.py",), ("uvicorn", "uvloop", "httptools"))
+GRANIAN = Server("granian", "python", ("granian_http.py", "{port}"), ("granian", "uvloop"))
+BARE_HTTPTOOLS = Server("bare httptools", "python", ("bare_httptools.py",), ("httptools", "uvloop"))
+
+NODE_NET = Server("node:net", "node", ("node_net.js",), ())
+WIREHOP_TCP = Server("wirehop", "python", ("wirehop_tcp.py",), ("wirehop", "uvloop"))
+BARE_TCP = Server("bare uvloop", "python", ("bare_tcp.py",), ("uvloop",))
+
+SCENARIOS: tuple[Scenario | IdleScenario, ...] = (
     Scenario(
         name="anysocket-64x1",
         title="anysocket request and reply: 64 peers with 1 request under way each, 64 bytes",
@@ -80,5 +138,54 @@ SCENARIOS = (
         subject=WIREHOP_ANYSOCKET,
         target=6.0,
         others=(BARE_PICOWS,),
+    ),
+    Scenario(
+        name="http-64x1",
+        title="HTTP/1.1 Hello World: 64 connections with 1 request under way each",
+        generator="http",
+        load={"connections": 64, "pipeline": 1},
+        baseline=NODE_HTTP,
+        subject=WIREHOP_HTTP,
+        target=1.8,
+        others=(AIOHTTP, UVICORN, GRANIAN, BARE_HTTPTOOLS),
+        demands=((GRANIAN, 1.0),),
+    ),
+    Scenario(
+        name="http-pipelined",
+        title="HTTP/1.1 Hello World: 64 connections with 16 requests under way each, written together",
+        generator="http",
+        load={"connections": 64, "pipeline": 16},
+        baseline=NODE_HTTP,
+        subject=WIREHOP_HTTP,
+        target=4.5,
+        others=(AIOHTTP, UVICORN, GRANIAN, BARE_HTTPTOOLS),
+    ),
+    Scenario(
+        name="http-browser",
+        title="HTTP/1.1 Hello World: 64 connections with 1 request under way each, 12 headers of a browser",
+        generator="http",
+        load={"connections": 64, "pipeline": 1, "headers": 1},
+        baseline=NODE_HTTP,
+        subject=WIREHOP_HTTP,
+        target=1.8,
+        others=(UVICORN, BARE_HTTPTOOLS),
+    ),
+    Scenario(
+        name="tcp-echo",
+        title="TCP echo: 64 connections with 1 message under way each, 64 bytes",
+        generator="echo",
+        load={"connections": 64, "outstanding": 1, "size": 64},
+        baseline=BARE_TCP,
+        subject=WIREHOP_TCP,
+        target=0.9,
+        others=(NODE_NET,),
+    ),
+    IdleScenario(
+        name="idle-memory",
+        title="Memory of an idle connection, which has had one answer",
+        loads=(
+            IdleLoad("HTTP connections", "http", 2000, (NODE_HTTP, WIREHOP_HTTP, AIOHTTP, UVICORN, GRANIAN)),
+            IdleLoad("anysocket peers", "anysocket", 1000, (NPM_ANYSOCKET, WIREHOP_ANYSOCKET)),
+        ),
     ),
 )

@@ -13,17 +13,16 @@
  * the clock is read once for each read. A request's time runs from the moment it is due (the
  * arrival of the reply that made room for it) until the read that brings its own reply.
  *
- * One thread. Connections are made one after the other with blocking calls, and only then put
- * under epoll: making them is not what is measured.
+ * With --idle each peer asks once and then only answers heartbeats: what does a peer that does
+ * nothing cost the server?
  */
-#include "measure.h"
+#include "run.h"
 #include "websocket.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/random.h>
 
 enum {
@@ -31,8 +30,6 @@ enum {
     LARGEST_PAYLOAD = 1 << 20, /* more does not fit into one packet and needs chunks */
     LONGEST_PACKET_HEAD = 10,  /* two digits and four characters of one or two bytes */
     PEER_ID_LENGTH = 32,
-    SILENCE_SECONDS = 10,
-    EVENTS_AT_ONCE = 64,
 };
 
 enum packet_type { AUTH = '1', LINK = '3', HEARTBEAT = '5' };
@@ -52,19 +49,16 @@ struct request {
 
 struct connection {
     struct load *load;
-    struct websocket websocket;
+    struct stream stream;
     int32_t last_seq;
     struct request *requests;
 };
 
 struct load {
-    struct options options;
-    struct measurement measurement;
+    struct run run;
     uint8_t *payload;        /* as the server is to send it back */
     uint8_t *masked_payload; /* as it goes out */
     uint32_t request_mask;
-    uint64_t under_way;
-    int epoll;
     struct connection *connections;
 };
 
@@ -128,12 +122,12 @@ static void queue_request(struct connection *connection, uint64_t due_ns)
     if (place->seq)
         fail("request %d is still without a reply at request %d", place->seq, seq);
     *place = (struct request){.seq = seq, .due_ns = due_ns};
-    load->under_way++;
+    load->run.under_way++;
 
     uint8_t head[LONGEST_PACKET_HEAD];
     size_t head_length = encode_head(head, LINK, seq);
-    websocket_append(&connection->websocket, WEBSOCKET_TEXT, head, head_length,
-                     load->masked_payload, load->options.size);
+    websocket_append(&connection->stream, WEBSOCKET_TEXT, head, head_length,
+                     load->masked_payload, load->run.options.size);
 }
 
 static void settle_request(struct connection *connection, const struct packet *reply, uint64_t arrived_ns)
@@ -143,15 +137,15 @@ static void settle_request(struct connection *connection, const struct packet *r
     struct request *request = place_of(connection, seq);
     if (request->seq != seq)
         fail("a reply to request %d, which is not under way", seq);
-    if (reply->length != load->options.size)
-        fail("%zu bytes came back for request %d, not %u", reply->length, seq, load->options.size);
+    if (reply->length != load->run.options.size)
+        fail("%zu bytes came back for request %d, not %u", reply->length, seq, load->run.options.size);
     if (memcmp(reply->payload, load->payload, reply->length) != 0)
         fail("request %d came back altered", seq);
 
-    record_reply(&load->measurement, arrived_ns - request->due_ns);
+    record_reply(&load->run.measurement, arrived_ns - request->due_ns);
     request->seq = 0;
-    load->under_way--;
-    if (load->measurement.phase != DRAINING)
+    load->run.under_way--;
+    if (load->run.measurement.phase != DRAINING)
         queue_request(connection, arrived_ns);
 }
 
@@ -160,7 +154,7 @@ static void answer_heartbeat(struct connection *connection)
     uint8_t pong[LONGEST_PACKET_HEAD + 1];
     size_t length = encode_head(pong, HEARTBEAT, next_seq(connection));
     pong[length++] = '2';
-    websocket_append(&connection->websocket, WEBSOCKET_TEXT, pong, length, NULL, 0);
+    websocket_append(&connection->stream, WEBSOCKET_TEXT, pong, length, NULL, 0);
 }
 
 static void handle_packet(struct connection *connection, const struct packet *packet, uint64_t arrived_ns)
@@ -173,17 +167,18 @@ static void handle_packet(struct connection *connection, const struct packet *pa
         fail("a packet of type %c with number %d and %zu bytes", packet->type, packet->seq, packet->length);
 }
 
-static void handle_input(struct connection *connection)
+static void handle_input(struct stream *stream)
 {
-    if (!websocket_receive(&connection->websocket))
+    struct connection *connection = stream->owner;
+    if (!stream_receive(stream))
         return;
     uint64_t arrived_ns = now_ns();
     struct frame frame;
-    while (websocket_next_frame(&connection->websocket, &frame)) {
+    while (websocket_next_frame(stream, &frame)) {
         struct packet packet = decode_packet(&frame);
         handle_packet(connection, &packet, arrived_ns);
     }
-    websocket_flush(&connection->websocket, connection);
+    stream_flush(stream);
 }
 
 /* ---- making a connection ------------------------------------------------------------ */
@@ -207,12 +202,12 @@ static void authenticate(struct connection *connection)
     uint8_t packet[LONGEST_PACKET_HEAD + sizeof "{\"id\":\"\"}" + PEER_ID_LENGTH];
     size_t length = encode_head(packet, AUTH, next_seq(connection));
     length += (size_t)sprintf((char *)packet + length, "{\"id\":\"%s\"}", id);
-    websocket_append(&connection->websocket, WEBSOCKET_TEXT, packet, length, NULL, 0);
-    websocket_flush(&connection->websocket, connection);
+    websocket_append(&connection->stream, WEBSOCKET_TEXT, packet, length, NULL, 0);
+    stream_flush(&connection->stream);
 
     struct frame frame;
-    while (!websocket_next_frame(&connection->websocket, &frame))
-        if (!websocket_receive(&connection->websocket))
+    while (!websocket_next_frame(&connection->stream, &frame))
+        if (!stream_receive(&connection->stream))
             fail("the server did not authenticate in time");
     if (decode_packet(&frame).type != AUTH)
         fail("the server did not authenticate");
@@ -220,14 +215,14 @@ static void authenticate(struct connection *connection)
 
 static void open_connection(struct connection *connection, struct load *load)
 {
-    const struct options *options = &load->options;
+    const struct options *options = &load->run.options;
     size_t largest_frame = WEBSOCKET_LONGEST_HEAD + LONGEST_PACKET_HEAD + (size_t)options->size;
     connection->load = load;
     connection->requests = allocate((size_t)load->request_mask + 1, sizeof(struct request));
-    websocket_open(&connection->websocket, options->host, options->port,
+    websocket_open(&connection->stream, options->host, options->port,
                    largest_frame, largest_frame * options->outstanding);
     authenticate(connection);
-    websocket_watch(&connection->websocket, load->epoll, connection);
+    stream_watch(&connection->stream, load->run.epoll, connection);
 }
 
 /* ---- the run ------------------------------------------------------------------------ */
@@ -244,7 +239,7 @@ static uint32_t request_mask(uint32_t outstanding)
 static void make_payload(struct load *load)
 {
     static const char letters[] = "The quick brown fox jumps over the lazy dog 0123456789, ";
-    size_t size = load->options.size;
+    size_t size = load->run.options.size;
     load->payload = allocate(size, 1);
     load->masked_payload = allocate(size, 1);
     for (size_t i = 0; i < size; i++)
@@ -256,51 +251,29 @@ static void make_payload(struct load *load)
 
 static void begin(struct load *load)
 {
-    const struct options *options = &load->options;
-    load->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (load->epoll < 0)
-        fail("epoll_create1: %s", strerror(errno));
+    const struct options *options = &load->run.options;
+    prepare_run(&load->run);
     load->request_mask = request_mask(options->outstanding);
     make_payload(load);
     load->connections = allocate(options->connections, sizeof(struct connection));
     for (uint32_t i = 0; i < options->connections; i++)
         open_connection(&load->connections[i], load);
 
-    start_phases(&load->measurement, options);
+    start_phases(&load->run.measurement, options);
     for (uint32_t i = 0; i < options->connections; i++) {
-        for (uint32_t request = 0; request < options->outstanding; request++)
+        for (uint32_t request = 0; request < first_requests(&load->run); request++)
             queue_request(&load->connections[i], now_ns());
-        websocket_flush(&load->connections[i].websocket, &load->connections[i]);
-    }
-}
-
-static void run(struct load *load)
-{
-    struct epoll_event events[EVENTS_AT_ONCE];
-    while (load->measurement.phase != DRAINING || load->under_way) {
-        int count = epoll_wait(load->epoll, events, EVENTS_AT_ONCE, SILENCE_SECONDS * 1000);
-        if (count < 0 && errno != EINTR)
-            fail("epoll_wait: %s", strerror(errno));
-        if (count == 0)
-            fail("the server was silent for %d s", SILENCE_SECONDS);
-        advance_phase(&load->measurement, now_ns());
-        for (int i = 0; i < count; i++) {
-            struct connection *connection = events[i].data.ptr;
-            if (events[i].events & EPOLLOUT)
-                websocket_flush(&connection->websocket, connection);
-            if (events[i].events & ~(uint32_t)EPOLLOUT)
-                handle_input(connection);
-        }
+        stream_flush(&load->connections[i].stream);
     }
 }
 
 static void finish(struct load *load)
 {
-    for (uint32_t i = 0; i < load->options.connections; i++) {
+    for (uint32_t i = 0; i < load->run.options.connections; i++) {
         struct connection *connection = &load->connections[i];
-        websocket_append(&connection->websocket, WEBSOCKET_CLOSE, NULL, 0, NULL, 0);
-        websocket_flush(&connection->websocket, connection);
-        websocket_close(&connection->websocket);
+        websocket_append(&connection->stream, WEBSOCKET_CLOSE, NULL, 0, NULL, 0);
+        stream_flush(&connection->stream);
+        stream_close(&connection->stream);
         free(connection->requests);
     }
     free(load->connections);
@@ -310,12 +283,12 @@ static void finish(struct load *load)
 
 int main(int argc, char **argv)
 {
-    struct load load = {.options = parse_options(argc, argv)};
-    if (load.options.size < SMALLEST_PAYLOAD || load.options.size > LARGEST_PAYLOAD)
+    struct load load = {.run.options = parse_options(argc, argv, OUTSTANDING | SIZE | IDLE)};
+    if (load.run.options.size < SMALLEST_PAYLOAD || load.run.options.size > LARGEST_PAYLOAD)
         fail("--size must be from %d to %d", SMALLEST_PAYLOAD, LARGEST_PAYLOAD);
     begin(&load);
-    run(&load);
+    run_load(&load.run, handle_input);
     finish(&load);
-    print_report(&load.measurement, &load.options);
+    report_run(&load.run);
     return 0;
 }

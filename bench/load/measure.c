@@ -42,23 +42,38 @@ static uint32_t parse_count(const char *name, const char *text, uint32_t most)
     return (uint32_t)number;
 }
 
-struct options parse_options(int argc, char **argv)
+static bool parse_switch(const char *name, const char *text)
+{
+    double number = parse_number(name, text, 0, 1);
+    if (number != 0 && number != 1)
+        fail("--%s is 0 or 1, not \"%s\"", name, text);
+    return number == 1;
+}
+
+struct options parse_options(int argc, char **argv, unsigned accepted)
 {
     static const struct option known[] = {
         {"host", required_argument, NULL, 'h'},        {"port", required_argument, NULL, 'p'},
-        {"connections", required_argument, NULL, 'c'}, {"outstanding", required_argument, NULL, 'o'},
-        {"size", required_argument, NULL, 'b'},        {"seconds", required_argument, NULL, 's'},
-        {"warmup", required_argument, NULL, 'w'},      {NULL, 0, NULL, 0},
+        {"connections", required_argument, NULL, 'c'}, {"seconds", required_argument, NULL, 's'},
+        {"warmup", required_argument, NULL, 'w'},      {"outstanding", required_argument, NULL, OUTSTANDING},
+        {"size", required_argument, NULL, SIZE},       {"pipeline", required_argument, NULL, PIPELINE},
+        {"idle", required_argument, NULL, IDLE},       {"headers", required_argument, NULL, HEADERS},
+        {NULL, 0, NULL, 0},
     };
     struct options options = {.host = "127.0.0.1", .connections = 1, .outstanding = 1,
                               .size = 64, .seconds = 3, .warmup = 2};
-    for (int letter; (letter = getopt_long(argc, argv, "", known, NULL)) != -1;) {
-        switch (letter) {
+    for (int name, index; (name = getopt_long(argc, argv, "", known, &index)) != -1;) {
+        if (name >= OUTSTANDING && !(accepted & (unsigned)name))
+            fail("--%s is no option of this generator", known[index].name);
+        switch (name) {
         case 'h': options.host = optarg; break;
         case 'p': options.port = (uint16_t)parse_count("port", optarg, UINT16_MAX); break;
         case 'c': options.connections = parse_count("connections", optarg, 60000); break;
-        case 'o': options.outstanding = parse_count("outstanding", optarg, 65536); break;
-        case 'b': options.size = parse_count("size", optarg, 1 << 30); break;
+        case OUTSTANDING:
+        case PIPELINE: options.outstanding = parse_count(known[index].name, optarg, 65536); break;
+        case SIZE: options.size = parse_count("size", optarg, 1 << 30); break;
+        case HEADERS: options.headers = parse_switch("headers", optarg); break;
+        case IDLE: options.idle = parse_switch("idle", optarg); break;
         case 's': options.seconds = parse_number("seconds", optarg, 0.01, 86400); break;
         case 'w': options.warmup = parse_number("warmup", optarg, 0, 86400); break;
         default: exit(2);
@@ -104,9 +119,9 @@ static double ns_to_seconds(uint64_t ns)
 
 void start_phases(struct measurement *measurement, const struct options *options)
 {
-    measurement->phase = WARMING_UP;
+    measurement->phase = options->idle ? DRAINING : WARMING_UP;
     measurement->window_ns = seconds_to_ns(options->seconds);
-    measurement->phase_ends_ns = now_ns() + seconds_to_ns(options->warmup);
+    measurement->phase_ends_ns = now_ns() + seconds_to_ns(options->idle ? DRAIN_SECONDS : options->warmup);
 }
 
 /*

@@ -9,17 +9,23 @@
 #ifndef MEASURE_H
 #define MEASURE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct options {
     const char *host;
     uint16_t port;
     uint32_t connections;
-    uint32_t outstanding; /* requests kept under way on each connection */
-    uint32_t size;        /* bytes of a request's payload */
+    uint32_t outstanding; /* requests under way on each connection */
+    uint32_t size;        /* bytes of a payload */
+    bool headers;         /* a browser's, not only those that must be there */
+    bool idle;            /* one request on each connection, and then nothing */
     double seconds;
     double warmup;
 };
+
+/* Those that only some generators have; --pipeline is another name of --outstanding. */
+enum option_name { OUTSTANDING = 1 << 8, PIPELINE = 1 << 9, SIZE = 1 << 10, HEADERS = 1 << 11, IDLE = 1 << 12 };
 
 enum phase { WARMING_UP, MEASURING, DRAINING };
 
@@ -42,13 +48,15 @@ struct measurement {
     uint64_t histogram[HISTOGRAM_BUCKETS];
 };
 
-struct options parse_options(int argc, char **argv);
+/* `accepted`: the names above that this generator knows, or-ed; it fails for the others. */
+struct options parse_options(int argc, char **argv, unsigned accepted);
 
 /* Says why on stderr and ends the process with status 1: half a measurement is none. */
 _Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 uint64_t now_ns(void);
 
+/* With --idle it starts at the end: each connection's one request is under way, and drains. */
 void start_phases(struct measurement *measurement, const struct options *options);
 void advance_phase(struct measurement *measurement, uint64_t now);
 void record_reply(struct measurement *measurement, uint64_t latency_ns);

@@ -22,7 +22,10 @@ class Transport:
         self.writes: list[bytes] = []
         self.waiting = 0
         self.high = -1
-        self.closed = self.aborted = False
+        self.closed = self.aborted = self.ended = False
+
+    def write_eof(self) -> None:
+        self.ended = True
 
     def write(self, data: bytes) -> None:
         self.writes.append(bytes(data))
@@ -60,6 +63,38 @@ def make(transport: Any, *, high: int = 1000, limit: int = 5000, timeout: float 
         overflow=overflow,
     )
     return output
+
+
+@pytest.mark.parametrize("moves", [False, True])
+async def test_a_half_close_that_nobody_reads_is_cut(moves: bool) -> None:
+    transport = Transport()
+    transport.waiting = 10
+    output = make(transport, timeout=0.001)
+    output.write(b"last words")
+    output.write_eof()
+    assert transport.writes == [b"last words"]
+    assert transport.ended
+    if moves:
+        # All is out; the other side may go on sending as long as it likes.
+        transport.waiting = 0
+        await asyncio.sleep(0.02)
+        assert output.closed_because is None
+    else:
+        while output.closed_because is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        assert output.closed_because == "nothing was read for 0.001 s"
+        assert transport.aborted
+
+
+async def test_who_sends_in_a_loop_hears_of_the_end() -> None:
+    transport = Transport()
+    output = make(transport)
+    transport.closed = True
+    asyncio.get_running_loop().call_soon(output.lost, "Remote Connection Closed")
+    with pytest.raises(ConnectionClosed, match="Remote Connection Closed"):
+        while True:
+            output.write(b"x")
+            await output
 
 
 # --- batches

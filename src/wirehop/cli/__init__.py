@@ -1,4 +1,4 @@
-"""The command line: ``wirehop serve``."""
+"""The command line: ``wirehop serve`` and ``wirehop run``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import wirehop
+from wirehop.cli.run import run as run_script
 from wirehop.cli.serve import serve
 
 __all__ = ["main"]
@@ -24,7 +25,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = commands.add_parser("serve", help="run a hub: peers and a page on one port")
     command.add_argument("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
     command.add_argument("--port", type=_port, default=3000, help="0 picks one (default: %(default)s)")
+    command = commands.add_parser("run", help="run a script until nothing is pending")
+    command.add_argument(
+        "--allow-remote-modules", action="store_true", help="let the script load modules over http"
+    )
+    command.add_argument("script", metavar="SCRIPT")
+    command.add_argument("arguments", metavar="ARG", nargs=argparse.REMAINDER)
     options = parser.parse_args(arguments)
+    if options.command == "run":
+        return run_script(
+            options.script, options.arguments, allow_remote_modules=options.allow_remote_modules
+        )
     try:
         return run(serve(options.host, options.port))
     except KeyboardInterrupt:

@@ -10,15 +10,18 @@ from typing import Any, TypeVar, overload
 from wirehop.core.loops import PerLoop
 from wirehop.core.steps import Steps
 
-__all__ = ["EventEmitter", "Listener", "uncaught"]
+__all__ = ["EventEmitter", "Listener", "Once", "uncaught"]
 
 Listener = Callable[..., Any]
 """A plain function or a coroutine function; what a plain one returns is ignored."""
 
 L = TypeVar("L", bound=Listener)
 
+# One emitter is made for each HTTP request, and super() would cost as much as the rest of it.
+_new: Callable[..., Any] = object.__new__
 
-class _Once:
+
+class Once:
     """A listener that leaves before its first call. It compares as the listener itself."""
 
     __slots__ = ("listener",)
@@ -50,7 +53,7 @@ class EventEmitter:
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         # Not in __init__: a subclass that forgets to call it is still an emitter.
-        self = super().__new__(cls)
+        self = _new(cls)
         self._listeners = {}
         return self
 
@@ -65,6 +68,7 @@ class EventEmitter:
         if not callable(listener):
             raise TypeError(f"a listener must be callable, not {type(listener).__name__}")
         self._listeners.setdefault(event, []).append(listener)
+        self._listener_added(event)
         return listener
 
     @overload
@@ -77,7 +81,8 @@ class EventEmitter:
             return lambda decorated: self.once(event, decorated)
         if not callable(listener):
             raise TypeError(f"a listener must be callable, not {type(listener).__name__}")
-        self._listeners.setdefault(event, []).append(_Once(listener))
+        self._listeners.setdefault(event, []).append(Once(listener))
+        self._listener_added(event)
         return listener
 
     def off(self, event: str, listener: Listener) -> None:
@@ -111,7 +116,7 @@ class EventEmitter:
         if not listeners:
             return False
         for listener in tuple(listeners):
-            if type(listener) is _Once:
+            if type(listener) is Once:
                 if listener not in listeners:
                     continue
                 listeners.remove(listener)
@@ -123,6 +128,9 @@ class EventEmitter:
             except Exception as error:
                 self._listener_failed(event, error)
         return True
+
+    def _listener_added(self, event: str) -> None:
+        """For those who have something to tell a listener that comes late."""
 
     def _start(self, work: Coroutine[Any, Any, Any], event: str) -> None:
         try:

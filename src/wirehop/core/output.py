@@ -40,7 +40,7 @@ class Output:
 
     Awaiting it waits while more than ``high_water`` bytes were not taken by the socket. Who
     leaves more than ``limit`` bytes unread is cut, and so is who reads nothing for ``timeout``
-    seconds while above the high water or while the connection closes: ``overflow(text)`` is
+    seconds while above the high water or while the connection (half-)closes: ``overflow(text)`` is
     called once with the reason, and must abort.
     """
 
@@ -174,6 +174,9 @@ class Output:
         while self._drain_waiter is not None:
             # Shielded: one waiter that gives up must not wake the others.
             yield from asyncio.shield(self._drain_waiter).__await__()
+        if self.closed_because is None and self.transport.is_closing():
+            # Why is told in the next turn. Who sends in a loop would never let it come.
+            yield
         if self.closed_because is not None:
             raise ConnectionClosed(self.closed_because)
 
@@ -194,7 +197,7 @@ class Output:
 
     def _on_stalled(self) -> None:
         self._stalled = None
-        if self.closed_because is not None:
+        if self.closed_because is not None or not self.transport.get_write_buffer_size():
             return
         if self._handed - self.transport.get_write_buffer_size() > self._taken:
             # Slow, but alive.
@@ -218,6 +221,13 @@ class Output:
         """Close once everything written so far is out."""
         self.flush()
         self.transport.close()
+        if self.transport.get_write_buffer_size():
+            self._watch()
+
+    def write_eof(self) -> None:
+        """Half-close once everything written so far is out."""
+        self.flush()
+        self.transport.write_eof()
         if self.transport.get_write_buffer_size():
             self._watch()
 

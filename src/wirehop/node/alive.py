@@ -17,8 +17,8 @@ class _Alive:
     __slots__ = ("idle", "things")
 
     def __init__(self) -> None:
-        # A dict: what began first is named first.
-        self.things: dict[object, None] = {}
+        # By their id: were they held here, a loop could never be freed that ended before them.
+        self.things: set[int] = set()
         self.idle: asyncio.Future[None] | None = None
 
 
@@ -27,13 +27,13 @@ _alive = PerLoop(_Alive)
 
 def keep(thing: object) -> None:
     """The program must not end before :func:`release` is called with ``thing``."""
-    _alive.of(asyncio.get_running_loop()).things[thing] = None
+    _alive.of(asyncio.get_running_loop()).things.add(id(thing))
 
 
 def release(thing: object) -> None:
     """``thing`` keeps the program alive no longer. Does nothing when it did not."""
     alive = _alive.of(asyncio.get_running_loop())
-    alive.things.pop(thing, None)
+    alive.things.discard(id(thing))
     if not alive.things and alive.idle is not None and not alive.idle.done():
         alive.idle.set_result(None)
 

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Generator
 from typing import Any, Generic, Self, TypeVar, cast
 
-from wirehop.core.events import EventEmitter, Listener
+from wirehop.core.events import EventEmitter, Listener, Once
 from wirehop.errors import WirehopError
 from wirehop.node import alive
 
@@ -32,8 +32,9 @@ class Promise(EventEmitter, Generic[T]):
     __slots__ = ("_heard", "_loop", "_outcome", "_waiters")
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        # First: without a loop the next line raises, and this promise is forgotten.
         self._outcome: tuple[str, tuple[Any, ...]] | None = None
+        self._loop = asyncio.get_running_loop()
         self._waiters: list[asyncio.Future[None]] = []
         self._heard = False
         alive.keep(self)
@@ -63,25 +64,15 @@ class Promise(EventEmitter, Generic[T]):
 
     # --- an emitter of two events, of which one comes, and once
 
-    def on(self, event: str, listener: Any = None) -> Any:
-        if listener is None:
-            return lambda decorated: self.on(event, decorated)
+    def _listener_added(self, event: str) -> None:
         if event not in ("success", "error"):
+            self.remove_all_listeners(event)
             raise ValueError(f"a promise has no event {event!r}: success or error")
-        if self._outcome is None:
-            return super().on(event, listener)
-        if not callable(listener):
-            raise TypeError(f"a listener must be callable, not {type(listener).__name__}")
-        if self._outcome[0] == event:
-            self._heard = True
-            self._loop.call_soon(self._call, [listener], *self._outcome)
-        return listener
-
-    def once(self, event: str, listener: Any = None) -> Any:
-        return self.on(event, listener)
-
-    def add_listener(self, event: str, listener: Any) -> Any:
-        return self.on(event, listener)
+        if self._outcome is not None:
+            late = self._listeners.pop(event)
+            if event == self._outcome[0]:
+                self._heard = True
+                self._loop.call_soon(self._call, late, *self._outcome)
 
     def emit(self, event: str, *args: Any) -> bool:
         if event == "success":
@@ -131,11 +122,13 @@ class Promise(EventEmitter, Generic[T]):
             self._log.error("a promise failed and nobody was told", exc_info=self._outcome[1][0])
 
     def __repr__(self) -> str:
-        return f"<Promise {'of more' if self._outcome is None else self._outcome[0]}>"
+        return f"<Promise {'pending' if self._outcome is None else self._outcome[0]}>"
 
 
-def _fitting(listener: Listener, values: tuple[Any, ...]) -> Listener:
+def _fitting(listener: Listener | Once, values: tuple[Any, ...]) -> Listener:
     """``listener``, or what calls it without the values that it does not take."""
+    if isinstance(listener, Once):
+        listener = listener.listener
     try:
         signature = inspect.signature(listener)
     except ValueError:

@@ -1,18 +1,26 @@
-"""TCP as events (seed: Node 0.1.0, ``node.tcp``): what HTTP and every storey above stand on."""
+"""TCP as events (seed: Node 0.1.0, ``node.tcp``): what HTTP and every storey above stand on.
+
+Unix sockets and TLS are the same, but for what :meth:`Connection.close` says of TLS.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
+import os
 import ssl
 from collections.abc import Awaitable
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from wirehop.core.events import EventEmitter, Listener
 from wirehop.core.output import Output
+from wirehop.errors import ConnectionClosed
+from wirehop.node import alive, bind, encodings
+from wirehop.node.dial import Attempt, Target
+from wirehop.node.errand import Errand
+from wirehop.node.stream import UNANNOUNCED, WRITABLE, Stream
 
-__all__ = ["SEND_LIMIT", "WRITABLE", "Connection", "Server"]
+__all__ = ["SEND_LIMIT", "WRITABLE", "Connection", "Server", "create_connection", "create_server"]
 
 HIGH_WATER = 1 << 20
 """Bytes that the socket did not take, above which :meth:`Connection.send` waits: as much as a
@@ -25,64 +33,118 @@ SEND_TIMEOUT = 10.0
 """Seconds without progress, above the high water or while closing, after which a connection is
 cut: longer than any phone is between two cells, and still the end of who will never read."""
 
-WRITABLE = ("open", "writeOnly")
-"""The states in which something can be sent."""
-
-_SAME_PORT_TRIES = 10
-"""How often a free port is sought that several addresses have in common; mostly once."""
+HANDSHAKE_TIMEOUT = 10.0
+"""Seconds for a TLS handshake, which is two round trips: who says nothing for so long costs a
+server a descriptor and will not become a client."""
 
 
-class Connection(EventEmitter, asyncio.Protocol):
-    """One connection.
+class Connection(Stream):
+    """One connection: a client's, or a server's end of one (seed: ``node.tcp.Connection``).
 
-    Events: ``connect()``, ``receive(data)``, ``eof()``, ``drain()``, ``disconnect(had_error)``.
-    ``ready_state`` is "opening", "open", "readOnly", "writeOnly" or "closed", as in the seed.
+    ========================= ===================================================================
+    ``connect()``             it is open
+    ``receive(data)``         ``bytes``, or text after :meth:`set_encoding`
+    ``eof()``                 the other side sends no more; ``ready_state`` is "writeOnly", or
+                              "closed" when this side had closed already
+    ``drain()``               the socket took nearly all of what was above the high water
+    ``timeout()``             nothing was sent or received for ``idle_timeout`` seconds (60), and
+                              again after as many more; it closes nothing
+    ``disconnect(had_error)`` it is over; the last event, once
+    ========================= ===================================================================
+
+    ``ready_state`` is "opening", "open", "readOnly", "writeOnly" or "closed". ``server`` is the
+    server whose end of a connection this is, or None. A connection keeps its program alive until
+    it is over.
     """
 
-    __slots__ = ("_is_lost", "_loop", "output", "ready_state", "remote_address", "server")
-
-    _log = logging.getLogger("wirehop.node")
-    output: Output
+    __slots__ = ("_attempt", "remote_address", "remote_port", "server")
 
     def __init__(self, server: Server | None = None) -> None:
+        super().__init__("closed" if server is None else "opening")
         self.server = server
-        self.ready_state = "opening"
         self.remote_address: str | None = None
-        self._loop = asyncio.get_running_loop()
-        self._is_lost = False
+        """The IP address of the other side, or None (Unix sockets; nobody is there)."""
+        self.remote_port: int | None = None
+        self._attempt: Attempt | None = None
 
-    def send(self, data: bytes) -> Awaitable[None]:
-        """Send bytes; they are on their way at the call. Awaiting it waits for the drain.
+    def connect(
+        self,
+        port: int | None = None,
+        host: str = "127.0.0.1",
+        *,
+        path: str | os.PathLike[str] | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> Awaitable[None]:
+        """Connect to a port of a host, or to the Unix socket at ``path``.
 
-        Raises ``ConnectionError`` when the socket is not open for writing.
+        Each address of a name is tried, IPv4 first. ``timeout`` is in seconds and for all of it:
+        name, connection and TLS handshake; without one it takes as long as the system tries, two
+        minutes or so for each address. With TLS the certificate must be that of
+        ``server_hostname``, which is the host if it is not given.
+
+        May be awaited. A failure is ``disconnect(True)``, and the awaitable raises the ``OSError``
+        (``TimeoutError`` and ``ssl.SSLError`` are such). Closed by this side before there is a
+        connection, it raises ``ConnectionClosed``; who waits and is cancelled closes it.
+
+        Raises ``RuntimeError`` unless the connection is over: it is when it is new, in and after
+        ``disconnect``, and after :meth:`force_close`. Raises ``TypeError`` and ``ValueError`` for
+        what can be no target.
         """
-        if self.ready_state not in WRITABLE:
-            raise ConnectionError("Socket is not open for writing")
-        self.output.write(data)
-        return self.output
-
-    def close(self) -> None:
-        """Half-close: what was sent goes out, then a FIN; the other side may go on sending."""
-        if self.ready_state == "open" and self.output.transport.can_write_eof():
-            self.ready_state = "readOnly"
-            self.output.flush()
-            self.output.transport.write_eof()
-        elif self.ready_state in WRITABLE:
-            self.full_close()
+        target = Target(port, host, path, ssl_context, server_hostname, timeout)
+        if self.server is not None or self.ready_state != "closed" or not self._is_over():
+            raise RuntimeError("this connection is a server's, or not over yet")
+        if not self._is_lost:
+            # What is left of the one before must not speak for the next.
+            self.output.transport.set_protocol(asyncio.Protocol())
+            self.connection_lost(None)
+        self._is_forced = False
+        self._stopped = 0
+        self._early = None
+        self._decode = encodings.decoder(self._encoding)
+        self.ready_state = "opening"
+        self._attempt = Attempt(target, self._reached, self._attempt_ended, HANDSHAKE_TIMEOUT)
+        alive.keep(self)
+        return self._attempt
 
     def full_close(self) -> None:
-        """Close both ends once what was sent is out."""
-        if self.ready_state != "closed":
+        """Close both ends once what was sent is out. "closed" at once: nothing more is received,
+        and ``disconnect`` follows. An attempt to connect is given up: ``disconnect(False)``."""
+        if self._attempt is not None:
             self.ready_state = "closed"
-            self.output.close()
+            self._attempt.abandon()
+        else:
+            super().full_close()
 
     def force_close(self) -> None:
-        """Close now: nothing more is sent or received, and no event follows."""
-        self.ready_state = "closed"
-        self.remove_all_listeners()
-        if not self._is_lost:
-            self.output.lost("Local Connection Closed")
-            self.output.abort()
+        """Close now: nothing more is sent or received, and no event follows, ``disconnect``
+        neither."""
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            attempt.abandon()
+        super().force_close()
+
+    @property
+    def local_address(self) -> str | None:
+        """The IP address of this side, or None (Unix sockets; nobody is there)."""
+        return self._local()[0]
+
+    @property
+    def local_port(self) -> int | None:
+        """The port of this side, or None as for :attr:`local_address`."""
+        return self._local()[1]
+
+    async def __aenter__(self) -> Self:
+        """Wait until it is open. Raises as the awaitable of :meth:`connect`."""
+        if self._attempt is not None:
+            await self._attempt
+        elif self.ready_state == "closed":
+            raise ConnectionClosed("Local Connection Closed")
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.full_close()
 
     # --- asyncio.Protocol
 
@@ -95,32 +157,26 @@ class Connection(EventEmitter, asyncio.Protocol):
             timeout=SEND_TIMEOUT,
             overflow=self._overflow,
         )
-        self.ready_state = "open"
-        self.remote_address = peer_address(transport)
+        self.remote_address, self.remote_port = _ip(transport.get_extra_info("peername"))
+        self._began()
+        if self.server is None:
+            self.emit("connect")
 
-    def data_received(self, data: bytes) -> None:
-        self.emit("receive", data)
+    # --- from here on: its own business
 
-    def eof_received(self) -> bool:
-        # TLS has no half-open connections: its transport closes now.
-        stays = self.ready_state == "open" and self.output.transport.can_write_eof()
-        self.ready_state = "writeOnly" if stays else "closed"
-        self.emit("eof")
-        return stays
+    def _reached(self, transport: asyncio.Transport) -> None:
+        self._attempt = None
+        transport.set_protocol(self)
+        self.connection_made(transport)
 
-    def pause_writing(self) -> None:
-        self.output.pause()
+    def _attempt_ended(self, attempt: Errand, error: BaseException | None) -> None:
+        # It is no longer there when it made its connection, or when that was forced to close.
+        if self._attempt is attempt:
+            self._attempt = None
+            self._disconnected(not attempt.is_abandoned)
 
-    def resume_writing(self) -> None:
-        self.output.resume()
-        self.emit("drain")
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.ready_state = "closed"
-        self._is_lost = True
-        was_cut = self.output.closed_because is not None
-        self.output.lost(str(error) if error else "Remote Connection Closed")
-        self.emit("disconnect", was_cut or error is not None)
+    def _is_over(self) -> bool:
+        return self._attempt is None and super()._is_over()
 
     def _overflow(self, reason: str) -> None:
         self._log.warning("cut %s: %s", self.remote_address, reason)
@@ -128,78 +184,100 @@ class Connection(EventEmitter, asyncio.Protocol):
         self.output.lost(reason)
         self.output.abort()
 
+    def _local(self) -> tuple[str | None, int | None]:
+        return (None, None) if self._is_lost else _ip(self.output.get_extra_info("sockname"))
+
 
 class Server(EventEmitter):
-    """Accepts connections. Event: ``connection(connection)``."""
+    """Accepts connections (seed: ``node.tcp.Server``).
+
+    Events: ``connection(connection)``, which comes before the connection's own ``connect``, and
+    ``error(exception)`` when it could not listen and nobody awaited that. A server that listens
+    keeps its program alive.
+    """
 
     _log = logging.getLogger("wirehop.node")
 
     def __init__(self, listener: Listener | None = None, *, backlog: int = 1024) -> None:
         self._backlog = backlog
         self._server: asyncio.Server | None = None
-        self._listening: asyncio.Task[None] | None = None
+        self._listening: Errand | None = None
+        self._file: bind.SocketFile | None = None
         self.host = ""
         self.port = 0
+        self.path: str | None = None
+        """Where its Unix socket is, or None."""
         if listener is not None:
             self.on("connection", listener)
 
     def listen(
-        self, port: int, host: str | None = None, *, ssl_context: ssl.SSLContext | None = None
+        self,
+        port: int | None = None,
+        host: str | None = None,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        ssl_context: ssl.SSLContext | None = None,
     ) -> Awaitable[None]:
-        """Accept connections on ``port`` (0 picks one) of ``host``, or of every address.
+        """Accept connections on ``port`` (0 picks one) of ``host``, or of every address; or on a
+        Unix socket at ``path``, which replaces a socket that nobody serves any more.
 
-        May be awaited; then ``host`` and ``port`` say where, and ``OSError`` why not. Raises
-        ``RuntimeError`` while it listens already.
+        May be awaited; then ``host`` and ``port`` say where, and ``OSError`` why not. If nobody
+        waits for it a failure is an ``error`` event, or logged when nobody listens to that. Closed
+        before it is done, it raises ``ConnectionClosed``; who waits and is cancelled closes it.
+
+        Raises ``RuntimeError`` while it listens already, ``TypeError`` and ``ValueError`` for what
+        is no place to listen.
         """
-        if self._server is not None or (self._listening is not None and not self._listening.done()):
+        place = bind.Place(port, host, path, ssl_context)
+        if self._listening is not None:
             raise RuntimeError("this server listens already")
-        self._listening = asyncio.ensure_future(self._listen(port, host, ssl_context))
+        self.path = place.path
+        self._listening = Errand(self._listen(place.port, place.host, ssl_context), self._listen_ended)
+        alive.keep(self)
         return self._listening
 
     def close(self) -> Awaitable[None]:
         """Accept no more. The connections that are open stay so."""
-        if self._listening is not None and not self._listening.done():
-            self._listening.cancel()
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            listening.abandon()
         if self._server is not None:
             self._server.close()
             self._server = None
+        if self._file is not None:
+            self._file.remove()
+            self._file = None
+        alive.release(self)
         closed = asyncio.get_running_loop().create_future()
         closed.set_result(None)
         return closed
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
     async def _listen(self, port: int, host: str | None, ssl_context: ssl.SSLContext | None) -> None:
-        self._server = await self._bind(port, host, ssl_context)
-        self.host, self.port = self._server.sockets[0].getsockname()[:2]
+        options: dict[str, Any] = {"backlog": self._backlog}
+        if ssl_context is not None:
+            options |= {"ssl": ssl_context, "ssl_handshake_timeout": HANDSHAKE_TIMEOUT}
+        if self.path is None:
+            self._server = await bind.bind_port(self._accept, port, host, **options)
+            self.host, self.port = self._server.sockets[0].getsockname()[:2]
+        else:
+            self._server, self._file = await bind.bind_path(self._accept, self.path, **options)
+            self.host, self.port = "", 0
         await self._server.start_serving()
 
-    async def _bind(self, port: int, host: str | None, ssl_context: ssl.SSLContext | None) -> asyncio.Server:
-        """Bind every address that ``host`` stands for, with port 0 to one free port of all."""
-        loop = asyncio.get_running_loop()
-        wanted = port
-        for _ in range(_SAME_PORT_TRIES):
-            try:
-                server = await loop.create_server(
-                    self._accept,
-                    host or None,
-                    wanted,
-                    ssl=ssl_context,
-                    backlog=self._backlog,
-                    start_serving=False,
-                )
-            except OSError:
-                if wanted == port:
-                    raise
-                # Somebody else has it at another of the addresses.
-                wanted = port
-                continue
-            ports = [sock.getsockname()[1] for sock in server.sockets]
-            if len(set(ports)) == 1:
-                return server
-            server.close()
-            # uvloop closes in the next turn.
-            await asyncio.sleep(0)
-            wanted = ports[0]
-        raise OSError(errno.EADDRINUSE, "no port is free at every address")
+    def _listen_ended(self, errand: Errand, error: BaseException | None) -> None:
+        if error is None or self._listening is not errand:
+            return
+        self._listening = None
+        self.close()
+        if errand.is_awaited or errand.is_abandoned or self.emit("error", error):
+            return
+        self._log.error("a server cannot listen: %s", error)
 
     def _accept(self) -> asyncio.BaseProtocol:
         return _Accepted(self)
@@ -213,19 +291,52 @@ class _Accepted(Connection):
     server: Server
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self.server.emit("connection", self)
         # TLS may have data already, which belongs after "connect".
-        self.output.transport.pause_reading()
-        self._loop.call_soon(self._begin)
+        self._stopped = UNANNOUNCED
+        super().connection_made(transport)
+        if self.server._server is None:
+            # It was accepted already, and the server was closed since.
+            self.force_close()
+            return
+        self.server.emit("connection", self)
+        self._loop.call_soon(self._announce)
 
-    def _begin(self) -> None:
+    def _announce(self) -> None:
         if self.ready_state != "closed":
-            self.output.transport.resume_reading()
             self.emit("connect")
+        self._let_flow(UNANNOUNCED)
 
 
-def peer_address(transport: asyncio.BaseTransport) -> str | None:
-    """The remote's IP address, or None (Unix sockets; a remote that has left already)."""
-    name: Any = transport.get_extra_info("peername")
-    return name[0] if isinstance(name, tuple) else None
+def create_server(listener: Listener | None = None, *, backlog: int = 1024) -> Server:
+    """A server that calls ``listener(connection)`` for each connection. ``backlog`` connections
+    may wait to be accepted (seed: ``node.tcp.createServer``)."""
+    return Server(listener, backlog=backlog)
+
+
+def create_connection(
+    port: int | None = None,
+    host: str = "127.0.0.1",
+    *,
+    path: str | os.PathLike[str] | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+    server_hostname: str | None = None,
+    timeout: float | None = None,
+) -> Connection:
+    """A connection that is connecting already (seed: ``node.tcp.createConnection``); the arguments
+    are those of :meth:`Connection.connect`."""
+    connection = Connection()
+    connection.connect(
+        port,
+        host,
+        path=path,
+        ssl_context=ssl_context,
+        server_hostname=server_hostname,
+        timeout=timeout,
+    )
+    return connection
+
+
+def _ip(name: Any) -> tuple[str | None, int | None]:
+    """Address and port of a socket's name, which is text for Unix sockets, and None for a remote
+    that has left already."""
+    return (name[0], name[1]) if isinstance(name, tuple) else (None, None)

@@ -1,99 +1,71 @@
-"""One HTTP request and its response, as a server sees them (RFC 9110, RFC 9112)."""
+"""What requests and responses have in common, on both sides: one that arrives, one that leaves."""
 
 from __future__ import annotations
 
 import asyncio
-import re
-import time
-from collections.abc import AsyncIterator, Awaitable, Generator, Iterable
-from email.utils import formatdate
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Generator
+from typing import Any, Protocol
 
 from wirehop.core.events import EventEmitter
+from wirehop.core.output import Output
 from wirehop.errors import ConnectionClosed, PayloadTooLarge
+from wirehop.node.encodings import Decode, decoder
+from wirehop.node.http.headers import Header, pairs, text
 from wirehop.node.tcp import WRITABLE
 
-if TYPE_CHECKING:
-    from wirehop.node.http.server_connection import ServerConnection
-
-__all__ = ["STATUS_CODES", "Header", "ServerRequest", "ServerResponse"]
-
-STATUS_CODES: dict[int, str] = {status.value: status.phrase for status in HTTPStatus}
-
-Header = tuple[str, str]
-
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_NOT_IN_A_VALUE = re.compile("[^\t\x20-\x7e\x80-\xff]")
-
+__all__ = ["IncomingMessage", "OutgoingMessage"]
 
 _PIECE = 64
 """Bytes that a piece of a body costs beside its content: many tiny ones count too."""
 
 
-class ServerRequest(EventEmitter):
-    """A request, from the moment its head is complete.
+class IncomingMessage(EventEmitter):
+    """A message from the moment its head is complete.
 
-    Events: ``body(chunk)``, ``complete()``; listeners must be there before the ``request``
-    listener first waits. Or read the body with ``await request.read()`` or ``async for chunk in
-    request``: what has not been read yet is kept, and above a high water the connection is not
-    read either. Once the response is finished a body that nobody is reading is dropped.
+    Events: ``body(chunk)``, ``complete()``. Or read the body with ``await message.read()`` or
+    ``async for chunk in message``: what has not been read yet is kept, and above a high water
+    the connection is not read either. A listener that comes late is given first what was kept.
     """
 
-    __slots__ = (
-        "_body",
-        "_failure",
-        "_unread",
-        "_unwanted",
-        "_waiter",
-        "complete",
-        "connection",
-        "has_body",
-        "http_version",
-        "method",
-        "raw_headers",
-        "url",
-    )
+    # Not in slots: most messages never differ from these, and one is made for each request.
+    complete = False
+    _unread = 0
+    _unwanted: str | None = None
+    _failure: Exception | None = None
+    _waiter: asyncio.Future[None] | None = None
+    _decode: Decode | None = None
+    _is_catching_up = False
+    _is_unheard = False
 
-    def __init__(
-        self,
-        connection: ServerConnection,
-        method: str,
-        url: str,
-        http_version: str,
-        raw_headers: list[tuple[bytes, bytes]],
-        has_body: bool,
-    ) -> None:
-        self.connection = connection
-        self.method = method
-        self.url = url
+    def __init__(self, http_version: str, raw_headers: list[tuple[bytes, bytes]]) -> None:
         self.http_version = http_version
         self.raw_headers = raw_headers
-        self.has_body = has_body
-        """Whether the head announces a body (which may turn out to be empty)."""
-        self.complete = False
         self._body: list[bytes] = []
-        self._unread = 0
-        self._unwanted = False
-        self._failure: str | None = None
-        self._waiter: asyncio.Future[None] | None = None
 
     @property
     def headers(self) -> list[Header]:
         """Name and value of each header, as they were sent and in their order."""
-        return [(name.decode("latin-1"), _text(value)) for name, value in self.raw_headers]
+        return pairs(self.raw_headers)
 
     def header(self, name: str, default: str | None = None) -> str | None:
         """The value of the first header of that name, whatever its case."""
         wanted = name.lower().encode("latin-1")
         for key, value in self.raw_headers:
             if len(key) == len(wanted) and key.lower() == wanted:
-                return _text(value)
+                return text(value)
         return default
+
+    def set_body_encoding(self, encoding: str) -> None:
+        """What ``body`` events give from now on: text for "utf8" and "ascii", bytes for "raw".
+
+        A character that arrives in two pieces is put together; bytes that are no text become
+        U+FFFD. Reading gives bytes whatever the encoding is. Raises ``ValueError`` for another.
+        """
+        self._decode = decoder(encoding)
 
     async def read(self, limit: int | None = None) -> bytes:
         """The whole body. Raises ``PayloadTooLarge`` when it has more than ``limit`` bytes,
-        and ``ConnectionClosed`` when the client left before it was complete."""
+        and ``ConnectionClosed`` when the remote left before it was complete."""
         chunks = []
         size = 0
         async for chunk in self:
@@ -111,7 +83,7 @@ class ServerRequest(EventEmitter):
         reads."""
         while not self._body:
             if self._failure is not None:
-                raise ConnectionClosed(self._failure)
+                raise self._failure
             if self.complete:
                 raise StopAsyncIteration
             if self._waiter is not None:
@@ -121,10 +93,35 @@ class ServerRequest(EventEmitter):
                 await self._waiter
             finally:
                 self._waiter = None
-        chunk = b"".join(self._body)
-        self._forget()
-        self.connection.body_was_read()
-        return chunk
+        return self._take()
+
+    # --- listeners
+
+    def _listener_added(self, event: str) -> None:
+        if (event == "body" and self._body) or (event == "complete" and self._is_unheard):
+            self._catch_up_soon()
+
+    def _catch_up_soon(self) -> None:
+        if not self._is_catching_up:
+            self._is_catching_up = True
+            asyncio.get_running_loop().call_soon(self._catch_up)
+
+    def _catch_up(self) -> None:
+        self._is_catching_up = False
+        if self._body and self._listeners.get("body"):
+            self._emit_body(self._take())
+        if self._is_unheard:
+            self._emit_complete()
+
+    def _emit_body(self, chunk: bytes) -> None:
+        data: bytes | str = chunk if self._decode is None else self._decode(chunk, False)
+        if data:
+            self.emit("body", data)
+
+    def _emit_complete(self) -> None:
+        if self._decode is not None and (rest := self._decode(b"", True)):
+            self.emit("body", rest)
+        self._is_unheard = not self._listeners or not self.emit("complete")
 
     # --- called by the connection
 
@@ -133,10 +130,13 @@ class ServerRequest(EventEmitter):
         return self._unread
 
     def feed(self, chunk: bytes) -> None:
-        if self.emit("body", chunk):
-            return
-        if self._unwanted:
-            self._failure = "the response was finished before this body was read"
+        if self._listeners.get("body"):
+            if not self._body:
+                self._emit_body(chunk)
+                return
+            self._catch_up_soon()
+        elif self._unwanted is not None:
+            self._failure = ConnectionClosed(self._unwanted)
             return
         self._body.append(chunk)
         self._unread += len(chunk) + _PIECE
@@ -144,21 +144,38 @@ class ServerRequest(EventEmitter):
 
     def end(self) -> None:
         self.complete = True
-        self.emit("complete")
+        if self._is_catching_up:
+            self._is_unheard = True
+        else:
+            self._emit_complete()
         self._wake()
 
-    def discard(self) -> None:
-        """The response is finished: the rest is kept for nobody but who is reading it now."""
+    def fail(self, reason: str) -> None:
+        """The rest of the body will not come: the remote or this side closed."""
+        self.fail_with(ConnectionClosed(reason))
+
+    def fail_with(self, error: Exception) -> None:
+        """The rest of the body will not come."""
+        if not self.complete:
+            self._failure = error
+            self._wake()
+
+    def _give_up(self, reason: str) -> None:
+        """The rest is kept for nobody but who is reading it now."""
         if not self.complete and self._waiter is None:
-            self._unwanted = True
+            self._unwanted = reason
             if self._body:
                 self._forget()
-                self._failure = "the response was finished before this body was read"
+                self._failure = ConnectionClosed(reason)
 
-    def fail(self, reason: str) -> None:
-        if not self.complete:
-            self._failure = reason
-            self._wake()
+    def _was_read(self) -> None:
+        """Somebody took what was kept."""
+
+    def _take(self) -> bytes:
+        chunk = b"".join(self._body)
+        self._forget()
+        self._was_read()
+        return chunk
 
     def _forget(self) -> None:
         self._body.clear()
@@ -169,230 +186,91 @@ class ServerRequest(EventEmitter):
             self._waiter.set_result(None)
 
 
-class ServerResponse:
-    """The answer to one request: ``send_header``, ``send_body`` as often as needed, ``finish``.
+_NO_SLOTS: tuple[str, ...] = ()
+"""A class with slots of its own could not be inherited together with another one that has some."""
 
-    Without a Content-Length the body goes out in chunks (HTTP/1.0: until the connection
-    closes). Responses to pipelined requests leave in the order of the requests; awaiting one
-    waits for its turn and then for the drain, and raises ``ConnectionClosed`` when the
-    connection is over.
+
+class _Connection(Protocol):
+    """What a message needs of the connection that it leaves by."""
+
+    @property
+    def ready_state(self) -> str: ...
+    @property
+    def output(self) -> Output: ...
+
+
+class OutgoingMessage:
+    """A message that leaves when it is its turn to use a connection; until then it is held.
+
+    A mixin: whoever inherits it has the attributes below, and says where held bytes are counted.
     """
 
-    __slots__ = (
-        "_chunked",
-        "_dropped",
-        "_head",
-        "_held",
-        "_released",
-        "_remaining",
-        "_turn",
-        "_without_body",
-        "connection",
-        "finished",
-        "keep_alive",
-        "request",
-        "status",
-    )
+    __slots__ = _NO_SLOTS
 
-    def __init__(self, connection: ServerConnection, request: ServerRequest, keep_alive: bool) -> None:
-        self.connection = connection
-        self.request = request
-        self.keep_alive = keep_alive
-        self.status = 0
-        self.finished = False
-        self._head = b""
-        self._held: list[bytes] = []
-        self._released = False
-        self._dropped = False
-        self._turn: asyncio.Future[None] | None = None
-        self._chunked = False
-        self._remaining: int | None = None
-        self._without_body = False
-
-    def send_header(self, status: int, headers: Iterable[tuple[str, str | int]] = ()) -> None:
-        """Set the status and the headers; they leave with the first piece of the body.
-
-        Transfer-Encoding (which may only be "chunked") and Connection are set here; "close" is
-        heeded. Raises ``ValueError`` for a header that cannot be sent, before any byte leaves,
-        and ``RuntimeError`` when called twice.
-        """
-        if self.status:
-            raise RuntimeError("the header of this response was sent already")
-        if not 200 <= status <= 999:
-            raise ValueError(f"{status} is no final HTTP status")
-        lines = [_status_line(status)]
-        lengths = []
-        closes = chunked = dated = False
-        for name, value in headers:
-            line = _header_line(name, str(value))
-            lower = name.lower()
-            if lower == "content-length":
-                lengths.append(_length(value))
-                if status == 204:
-                    continue
-            elif lower == "transfer-encoding":
-                if str(value).lower() != "chunked":
-                    raise ValueError(f"{value!r} is no Transfer-Encoding that is spoken here")
-                chunked = True
-                continue
-            elif lower == "connection":
-                closes = closes or "close" in str(value).lower()
-                continue
-            elif lower == "date":
-                dated = True
-            lines.append(line)
-        if len(lengths) + chunked > 1:
-            raise ValueError("a response has one Content-Length, or a Transfer-Encoding")
-        self.status = status
-        if closes:
-            self.keep_alive = False
-        self._without_body = status in (204, 304) or self.request.method == "HEAD"
-        if lengths:
-            self._remaining = lengths[0]
-        elif status in (204, 304):
-            pass
-        elif self.request.http_version == "1.1":
-            self._chunked = True
-            lines.append(b"Transfer-Encoding: chunked\r\n")
-        else:
-            self.keep_alive = False
-        if not dated:
-            lines.append(_date_line())
-        if not self.keep_alive:
-            lines.append(b"Connection: close\r\n")
-        elif self.request.http_version == "1.0":
-            lines.append(b"Connection: keep-alive\r\n")
-        lines.append(b"\r\n")
-        self._head = b"".join(lines)
-
-    def send_body(self, chunk: bytes | str, encoding: str = "utf-8") -> Awaitable[None]:
-        """Send a piece of the body. Awaiting it waits for the drain.
-
-        Raises ``RuntimeError`` before :meth:`send_header` and after :meth:`finish`, and
-        ``ValueError`` for more bytes than the Content-Length promised.
-        """
-        if not self.status or self.finished:
-            raise RuntimeError("send_body() belongs between send_header() and finish()")
-        data = chunk.encode(encoding) if isinstance(chunk, str) else chunk
-        if type(data) is not bytes:
-            data = bytes(memoryview(data))
-        if self._remaining is not None and not self._without_body:
-            if len(data) > self._remaining:
-                excess = len(data) - self._remaining
-                raise ValueError(f"the body is longer than its Content-Length by {excess} bytes")
-            self._remaining -= len(data)
-        if data and not self._without_body:
-            if self._chunked:
-                data = b"%x\r\n%b\r\n" % (len(data), data)
-            self._write(data)
-        return self
-
-    def finish(self) -> None:
-        """The response is complete. One that is shorter than it promised ends the connection."""
-        if not self.status:
-            raise RuntimeError("finish() comes after send_header()")
-        if self.finished:
-            return
-        if self._chunked and not self._without_body:
-            self._write(b"0\r\n\r\n")
-        elif self._remaining and not self._without_body:
-            self.keep_alive = False
-        self._write(b"")
-        self.finished = True
-        self.connection.response_finished(self)
-
-    def respond(
-        self, status: int, headers: Iterable[tuple[str, str | int]] = (), body: bytes | str = b""
-    ) -> None:
-        """The whole response in one call, with its Content-Length."""
-        data = body.encode() if isinstance(body, str) else body
-        length = [] if status in (204, 304) else [("Content-Length", len(data))]
-        self.send_header(status, [*headers, *length])
-        self.send_body(data)
-        self.finish()
-
-    def __await__(self) -> Generator[Any, None, None]:
-        if not self._released and not self._dropped:
-            if self._turn is None:
-                self._turn = asyncio.get_running_loop().create_future()
-            yield from asyncio.shield(self._turn).__await__()
-        yield from self.connection.output.__await__()
-        if self._dropped:
-            raise ConnectionClosed("Local Connection Closed")
-
-    # --- called by the connection
+    connection: _Connection | None
+    finished: bool
+    _chunked: bool
+    _remaining: int | None
+    _without_body: bool
+    _held: list[bytes]
+    _released: bool
+    _dropped: bool
+    _turn: asyncio.Future[None] | None
 
     def release(self) -> None:
-        """It is this response's turn to use the connection."""
+        """It is this message's turn to use its connection."""
         self._released = True
         held, self._held = self._held, []
         for data in held:
-            self.connection.held(-len(data))
-            self.connection.output.write(data)
+            self._count(-len(data))
+            self._write(data)
         self._wake()
 
     def drop(self) -> None:
         """Nothing more of it will be sent."""
         self._dropped = True
-        self._held.clear()
+        held, self._held = self._held, []
+        for data in held:
+            self._count(-len(data))
         self._wake()
 
-    def has_begun(self) -> bool:
-        """Whether the client has got some of it."""
-        return self._released and self.status != 0 and not self._head
+    def _count(self, size: int) -> None:
+        """Count what is held: ``size`` bytes more, or less."""
+        raise NotImplementedError  # pragma: no cover - both sides have it
+
+    def _framed(self, data: bytes) -> bytes:
+        """A piece of the body as it goes out. Raises ``ValueError`` for more bytes than the
+        Content-Length promised."""
+        if self._without_body or not data:
+            return b""
+        if self._remaining is not None:
+            if len(data) > self._remaining:
+                excess = len(data) - self._remaining
+                raise ValueError(f"the body is longer than its Content-Length by {excess} bytes")
+            self._remaining -= len(data)
+        if self._chunked:
+            return b"%x\r\n%b\r\n" % (len(data), data)
+        return data
 
     def _write(self, data: bytes) -> None:
-        if self._head:
-            data, self._head = self._head + data, b""
-        if not data or self._dropped or self.connection.ready_state not in WRITABLE:
+        if not data or self._dropped:
             return
-        if self._released:
-            self.connection.output.write(data)
-        else:
+        if not self._released:
+            self._count(len(data))
             self._held.append(data)
-            self.connection.held(len(data))
+        elif self.connection is not None and self.connection.ready_state in WRITABLE:
+            self.connection.output.write(data)
+
+    def _until_sent(self) -> Generator[Any, None, None]:
+        """Wait for its turn and then for the drain. Raises ``ConnectionClosed`` when the
+        connection is over."""
+        if not self._released and not self._dropped:
+            if self._turn is None:
+                self._turn = asyncio.get_running_loop().create_future()
+            yield from asyncio.shield(self._turn).__await__()
+        if self.connection is not None:
+            yield from self.connection.output.__await__()
 
     def _wake(self) -> None:
         if self._turn is not None and not self._turn.done():
             self._turn.set_result(None)
-
-
-def _text(value: bytes) -> str:
-    return value.decode("latin-1").rstrip(" \t")
-
-
-def _length(value: str | int) -> int:
-    text = str(value)
-    if not (text.isascii() and text.isdigit()):
-        raise ValueError(f"{text!r} is no Content-Length")
-    return int(text)
-
-
-def _header_line(name: str, value: str) -> bytes:
-    if not _TOKEN.fullmatch(name):
-        raise ValueError(f"{name!r} is no header name")
-    if _NOT_IN_A_VALUE.search(value):
-        raise ValueError(f"the value of {name} has a character that no header may have: {value!r}")
-    return f"{name}: {value}\r\n".encode("latin-1")
-
-
-_status_lines: dict[int, bytes] = {}
-
-
-def _status_line(status: int) -> bytes:
-    line = _status_lines.get(status)
-    if line is None:
-        line = f"HTTP/1.1 {status} {STATUS_CODES.get(status, '')}\r\n".encode()
-        _status_lines[status] = line
-    return line
-
-
-_date: tuple[int, bytes] = (0, b"")
-
-
-def _date_line() -> bytes:
-    global _date
-    now = int(time.time())
-    if _date[0] != now:
-        _date = (now, f"Date: {formatdate(now, usegmt=True)}\r\n".encode())
-    return _date[1]

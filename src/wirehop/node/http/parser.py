@@ -8,12 +8,23 @@ import httptools
 
 from wirehop.node import tcp
 from wirehop.node.http.limits import Limits
-from wirehop.node.http.message import ServerRequest
+from wirehop.node.http.server_request import ServerRequest
 
 if TYPE_CHECKING:
     from wirehop.node.http.server_connection import ServerConnection
 
 __all__ = ["Refused", "RequestParser"]
+
+_VERSIONS = ("1.1", "1.0")
+
+_MEANINGFUL = frozenset(
+    {b"connection", b"content-length", b"expect", b"host", b"transfer-encoding", b"upgrade"}
+)
+"""Headers that change how a request is read or answered."""
+
+_UNCOUNTED = 256
+"""Bytes of a head that are in no URL and no header, as the version and white space are: so much
+more may wait to be parsed than may be parsed, or the limit would depend on how a head is cut."""
 
 
 class Refused(Exception):
@@ -28,11 +39,13 @@ class RequestParser:
     """The requests of one connection, which is told of each as it arrives."""
 
     __slots__ = (
+        "_as_sent",
         "_connection",
         "_head_size",
         "_headers",
+        "_is_last",
         "_limits",
-        "_moved",
+        "_meaningful",
         "_parser",
         "_unparsed",
         "_url",
@@ -52,9 +65,12 @@ class RequestParser:
         # last got anywhere, for it keeps half a header, and half a trailer, however long.
         self._head_size = 0
         self._unparsed = 0
-        self._moved = False
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
+        self._meaningful: list[bytes] = []
+        self._is_last = False
+        self._as_sent: list[tuple[bytes, bytes]] | None = None
+        """The headers of a request that is read a second time, which lacks some then."""
 
     def feed(self, data: bytes) -> bytes | None:
         """Parse. When the client asked for an upgrade that is offered, that was the last request,
@@ -62,22 +78,26 @@ class RequestParser:
         parser = self._parser
         if parser is None:
             return None
-        try:
-            parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            return self._upgraded(data[upgrade.args[0] :])
-        except httptools.HttpParserCallbackError as error:
-            raise error.__context__ or error from None
-        except httptools.HttpParserError:
-            raise Refused(400) from None
-        if not self._moved:
-            self._unparsed += len(data)
-            if self._unparsed > self._limits.max_head:
-                raise Refused(431)
-        self._moved = False
-        if self.in_head and data.endswith(b"\n") and parser.get_http_version() == "0.0":
-            # A whole line without a version is HTTP/0.9, whose client waits for the answer now.
-            raise Refused(400)
+        # Whatever the parser finds sets it back to 0.
+        self._unparsed += len(data)
+        while (upgraded := self._parse(parser, data)) is not None:
+            request, self.upgrade = self.upgrade, None
+            if request is None:
+                return None
+            tail = data[upgraded:]
+            if not request.has_body and self._connection.server.listeners("upgrade"):
+                self.upgrade = request
+                return tail
+            parser = self._parser = httptools.HttpRequestParser(self)
+            data = self._again(request) + tail
+        if self._unparsed > self._limits.max_head + _UNCOUNTED:
+            raise Refused(431)
+        if self.in_head:
+            # Other versions are refused now: the client may wait for that, as one of HTTP/0.9 does
+            # after a line without a version. (Until there is one, the last request's is told.)
+            version = parser.get_http_version()
+            if version not in _VERSIONS and (version != "0.0" or data.endswith(b"\n")):
+                raise Refused(400)
         return None
 
     def close(self) -> None:
@@ -89,36 +109,47 @@ class RequestParser:
     def on_message_begin(self) -> None:
         self.in_head = True
         self._head_size = 0
-        self._got_on()
+        self._unparsed = 0
         self._url = b""
         self._headers = []
+        self._meaningful = []
         self._connection.head_began()
 
     def on_url(self, url: bytes) -> None:
         self._url += url
-        self._got_on()
-        self._count_head(len(url), 414)
+        self._unparsed = 0
+        self._head_size += len(url)
+        if self._head_size > self._limits.max_head:
+            raise Refused(414)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._count_head(len(name) + len(value) + 4)
+        self._head_size += len(name) + len(value) + 4
+        if self._head_size > self._limits.max_head:
+            raise Refused(431)
+        lower = name.lower()
         if not self.in_head:
-            # A trailer: counted with the head, and nothing here reads it.
+            # A trailer: counted with the head, and nothing here reads it. But the parser would
+            # heed this one, which has no meaning there (RFC 9110, 6.5.1).
+            if lower == b"connection":
+                raise Refused(400)
             return
+        if lower in _MEANINGFUL:
+            self._meaningful.append(lower)
         self._headers.append((name, value))
         if len(self._headers) > self._limits.max_headers:
             raise Refused(431)
 
     def on_headers_complete(self) -> None:
         self.in_head = False
-        self._got_on()
+        self._unparsed = 0
         parser = self._parser
         if parser is None or self._connection.ready_state not in tcp.WRITABLE:
             # An answer to an earlier request in this batch ended the connection.
             return
         version = parser.get_http_version()
         method = parser.get_method()
-        names = [name.lower() for name, _ in self._headers]
-        if version not in ("1.1", "1.0") or names.count(b"host") > 1 or method == b"CONNECT":
+        names = self._meaningful
+        if version not in _VERSIONS or names.count(b"host") > 1 or method == b"CONNECT":
             raise Refused(400)
         has_body = b"content-length" in names and self._values(b"content-length") != [b"0"]
         if b"transfer-encoding" in names:
@@ -131,55 +162,62 @@ class RequestParser:
             method.decode("latin-1"),
             self._url.decode("latin-1"),
             version,
-            self._headers,
+            self._as_sent or self._headers,
             has_body,
         )
-        if parser.should_upgrade():
+        self._as_sent = None
+        if b"upgrade" in names and parser.should_upgrade():
             # Decided when the parser has stopped, which it does at the end of this head.
             self.upgrade = request
             return
         expects = version == "1.1" and b"expect" in names
         if expects and (request.header("expect") or "").lower() != "100-continue":
             raise Refused(417)
-        self._connection.request_began(request, parser.should_keep_alive(), expects)
+        keep_alive = parser.should_keep_alive()
+        if keep_alive and b"connection" in names and self._closes():
+            keep_alive = False
+            self._is_last = True
+        self._connection.request_began(request, keep_alive, expects)
 
     def on_body(self, body: bytes) -> None:
-        self._got_on()
+        self._unparsed = 0
         self._connection.body_arrived(body)
 
     def on_message_complete(self) -> None:
         self._connection.request_complete()
+        if self._is_last:
+            self.close()
 
     def _values(self, wanted: bytes) -> list[bytes]:
         return [value.strip(b" \t").lower() for name, value in self._headers if name.lower() == wanted]
 
+    def _closes(self) -> bool:
+        """Whether the client will not go on (RFC 9112, 9.3: "close" outweighs "keep-alive", which
+        httptools has the other way round in HTTP/1.0)."""
+        options = b",".join(self._values(b"connection")).split(b",")
+        return b"close" in [option.strip(b" \t") for option in options]
+
     # --- upgrades
 
-    def _upgraded(self, tail: bytes) -> bytes | None:
-        request = self.upgrade
-        if request is None:
-            return None
-        if request.has_body or not self._connection.server.listeners("upgrade"):
-            return self._read_again(request, tail)
-        return tail
+    def _parse(self, parser: httptools.HttpRequestParser, data: bytes) -> int | None:
+        """Returns where the head of a request for an upgrade ended, if there was one."""
+        try:
+            parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            at: int = upgrade.args[0]
+            return at
+        except httptools.HttpParserCallbackError as error:
+            # What a callback raised; but while another exception is handled, it is that one.
+            raise error.__context__ or error from None
+        except httptools.HttpParserError:
+            raise Refused(400) from None
+        return None
 
-    def _read_again(self, request: ServerRequest, tail: bytes) -> bytes | None:
-        """Read a request as one that asks for no upgrade (RFC 9110, 7.8: a server may ignore
+    def _again(self, request: ServerRequest) -> bytes:
+        """The head of a request as one that asks for no upgrade (RFC 9110, 7.8: a server may ignore
         what it does not offer). The parser would take its body for the next request."""
-        self.upgrade = None
+        self._as_sent = request.raw_headers
         headers = [(name, value) for name, value in request.raw_headers if name.lower() != b"upgrade"]
         lines = [b"%b: %b\r\n" % header for header in headers]
-        head = f"{request.method} {request.url} HTTP/{request.http_version}\r\n".encode("latin-1")
-        self._parser = httptools.HttpRequestParser(self)
-        return self.feed(b"".join([head, *lines, b"\r\n", tail]))
-
-    # --- limits
-
-    def _got_on(self) -> None:
-        self._moved = True
-        self._unparsed = 0
-
-    def _count_head(self, size: int, status: int = 431) -> None:
-        self._head_size += size
-        if self._head_size > self._limits.max_head:
-            raise Refused(status)
+        first = f"{request.method} {request.url} HTTP/{request.http_version}\r\n".encode("latin-1")
+        return b"".join([first, *lines, b"\r\n"])

@@ -8,9 +8,10 @@ from collections import deque
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from wirehop.node import tcp
-from wirehop.node.http.message import ServerRequest, ServerResponse
+from wirehop.node import alive, tcp
 from wirehop.node.http.parser import Refused, RequestParser
+from wirehop.node.http.server_request import ServerRequest
+from wirehop.node.http.server_response import ServerResponse
 
 if TYPE_CHECKING:
     from wirehop.node.http.server import Server
@@ -34,9 +35,11 @@ class ServerConnection(tcp.Connection):
 
     __slots__ = (
         "_alarm",
+        "_awaited",
         "_backlog",
         "_due",
         "_held",
+        "_is_reading",
         "_parser",
         "_paused",
         "_receiving",
@@ -58,6 +61,8 @@ class ServerConnection(tcp.Connection):
         self._backlog = b""
         self._paused = False
         self._due = math.inf
+        self._is_reading = False
+        self._awaited: float | None = None
         self._alarm = server.deadlines.alarm(self._ring)
 
     # --- bytes from the socket
@@ -73,16 +78,13 @@ class ServerConnection(tcp.Connection):
         self.server.emit("connection", self)
 
     def data_received(self, data: bytes) -> None:
-        at = 0
-        while at < len(data) and self._parser is not None and not self._paused:
-            step = HEAD_STEP if self._receiving is None else BODY_STEP
-            self._feed(self._parser, data[at : at + step])
-            at += step
-        if self._tail is not None:
-            self._tail += data[at:]
-            self._hand_over()
-        elif at < len(data) and self._parser is not None:
-            self._backlog += data[at:]
+        self._is_reading = True
+        try:
+            self._read(data)
+        finally:
+            self._is_reading = False
+        if self._awaited is not None:
+            self._expect_by(self._awaited)
 
     def eof_received(self) -> bool:
         # A client that has said all may still be waiting for its answers.
@@ -115,6 +117,18 @@ class ServerConnection(tcp.Connection):
         super().connection_lost(error)
         self._drop_responses()
 
+    def _read(self, data: bytes) -> None:
+        at = 0
+        while at < len(data) and self._parser is not None and not self._paused:
+            step = HEAD_STEP if self._receiving is None else BODY_STEP
+            self._feed(self._parser, data[at : at + step])
+            at += step
+        if self._tail is not None:
+            self._tail += data[at:]
+            self._hand_over()
+        elif at < len(data) and self._parser is not None:
+            self._backlog += data[at:]
+
     def _feed(self, parser: RequestParser, data: bytes) -> None:
         try:
             tail = parser.feed(data)
@@ -127,7 +141,8 @@ class ServerConnection(tcp.Connection):
                 self._upgrade = parser.upgrade
                 self._tail = tail
                 self._stop_parsing()
-        self._throttle()
+        if self._responses or self._receiving is not None or self._paused or self._tail is not None:
+            self._throttle()
 
     def _stop_parsing(self) -> None:
         if self._parser is not None:
@@ -263,6 +278,7 @@ class ServerConnection(tcp.Connection):
     def detach(self) -> asyncio.Transport:
         """Give the socket away after an upgrade; no event of this connection follows."""
         self._let_go()
+        alive.release(self)
         self.ready_state = "closed"
         self.output.flush()
         if self._paused:
@@ -291,8 +307,10 @@ class ServerConnection(tcp.Connection):
         """Read no more while the client owes us a pause: too many unanswered requests, or a
         body that nobody reads."""
         limits = self.server.limits
+        # Not the one that is being received: its handler may wait for its body.
+        whole = len(self._responses) - (self._receiving is not None)
         full = (
-            len(self._responses) >= limits.max_pipelined
+            whole >= limits.max_pipelined
             or self._tail is not None
             or (self._receiving is not None and self._receiving.unread() > limits.body_high_water)
         )
@@ -317,8 +335,15 @@ class ServerConnection(tcp.Connection):
         return self._receiving is not None or (self._parser is not None and self._parser.in_head)
 
     def _expect_by(self, seconds: float) -> None:
-        self._due = self._loop.time() + seconds
-        self._alarm.by(self._due)
+        """The client has so long for what comes next."""
+        if self._is_reading:
+            # It may change several times in one read; the last one counts.
+            self._awaited = seconds
+            return
+        self._awaited = None
+        self._due = due = self._loop.time() + seconds
+        if due < self._alarm.when:
+            self._alarm.by(due)
 
     def _ring(self, now: float) -> float:
         if now < self._due:

@@ -1,0 +1,65 @@
+"""A request, as a server sees it (RFC 9110, RFC 9112)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wirehop.node.http.message import IncomingMessage
+from wirehop.node.http.uri import Uri, parse
+
+if TYPE_CHECKING:
+    from wirehop.node.http.server_connection import ServerConnection
+
+__all__ = ["ServerRequest"]
+
+
+class ServerRequest(IncomingMessage):
+    """A request, from the moment its head is complete (seed: Node 0.1.0, ``node.http.ServerRequest``).
+
+    Events: ``body(chunk)``, ``complete()``; a chunk is bytes unless :meth:`set_body_encoding` was
+    called. Or read the body with ``await request.read()`` or ``async for chunk in request``: what
+    has not been read yet is kept, and above a high water the connection is not read either. Once
+    the response is finished a body that nobody is reading is dropped.
+    """
+
+    _uri: Uri | None = None
+
+    def __init__(
+        self,
+        connection: ServerConnection,
+        method: str,
+        url: str,
+        http_version: str,
+        raw_headers: list[tuple[bytes, bytes]],
+        has_body: bool,
+    ) -> None:
+        # As the base class does, without the call: one is made for each request.
+        self.http_version = http_version
+        self.raw_headers = raw_headers
+        self._body = []
+        self.connection = connection
+        self.method = method
+        self.url = url
+        self.has_body = has_body
+        """Whether the head announces a body (which may turn out to be empty)."""
+
+    @property
+    def uri(self) -> Uri:
+        """``url`` in its parts; what the request did not say is None."""
+        if self._uri is None:
+            self._uri = parse(self.url)
+        return self._uri
+
+    # --- called by the connection and the response
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the answer may have a body and leave the connection open without a word."""
+        return self.http_version == "1.1" and self.method != "HEAD"
+
+    def discard(self) -> None:
+        """The response is finished: the rest is kept for nobody but who is reading it now."""
+        self._give_up("the response was finished before this body was read")
+
+    def _was_read(self) -> None:
+        self.connection.body_was_read()

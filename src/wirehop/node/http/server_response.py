@@ -1,0 +1,198 @@
+"""The answer to one request, as a server gives it (RFC 9110, RFC 9112)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Generator
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from wirehop.errors import ConnectionClosed
+from wirehop.node.encodings import UTF8, Data, encode
+from wirehop.node.http.headers import Fields, Headers
+from wirehop.node.http.message import OutgoingMessage
+
+if TYPE_CHECKING:
+    from wirehop.node.http.server_connection import ServerConnection
+    from wirehop.node.http.server_request import ServerRequest
+
+__all__ = ["STATUS_CODES", "ServerResponse"]
+
+STATUS_CODES: dict[int, str] = {status.value: status.phrase for status in HTTPStatus}
+
+
+class ServerResponse(OutgoingMessage):
+    """The answer to one request: ``send_header``, ``send_body`` as often as needed, ``finish``
+    (seed: Node 0.1.0, ``node.http.ServerResponse``).
+
+    Without a Content-Length the body goes out in chunks (HTTP/1.0: until the connection
+    closes). Responses to pipelined requests leave in the order of the requests; awaiting one
+    waits for its turn and then for the drain, and raises ``ConnectionClosed`` when the
+    connection is over.
+    """
+
+    # Not in slots: most responses never differ from these, and one is made for each request.
+    status = 0
+    finished = False
+    _head = b""
+    _released = False
+    _dropped = False
+    _turn: asyncio.Future[None] | None = None
+    _chunked = False
+    _remaining: int | None = None
+    _without_body = False
+
+    connection: ServerConnection
+
+    def __init__(self, connection: ServerConnection, request: ServerRequest, keep_alive: bool) -> None:
+        self.connection = connection
+        self.request = request
+        self.keep_alive = keep_alive
+        self._held: list[bytes] = []
+
+    def send_header(self, status: int, headers: Headers = ()) -> None:
+        """Set the status and the headers; they leave with the first piece of the body.
+
+        Transfer-Encoding (which may only be "chunked") and Connection are set here; "close" is
+        heeded. Raises ``ValueError`` for a header that cannot be sent, before any byte leaves,
+        and ``RuntimeError`` when called twice.
+        """
+        if self.status:
+            raise RuntimeError("the header of this response was sent already")
+        if not 200 <= status <= 999:
+            raise ValueError(f"{status} is no final HTTP status")
+        fields = Fields(headers, without_length=status == 204)
+        lines = [_status_line(status), *fields.lines]
+        self.status = status
+        if fields.closes:
+            self.keep_alive = False
+        self._without_body = status in (204, 304) or self.request.method == "HEAD"
+        if fields.length is not None:
+            self._remaining = fields.length
+        elif status in (204, 304):
+            pass
+        elif self.request.http_version == "1.1":
+            self._chunked = True
+            lines.append(b"Transfer-Encoding: chunked\r\n")
+        else:
+            self.keep_alive = False
+        if "date" not in fields.values:
+            lines.append(_date_line())
+        if not self.keep_alive:
+            lines.append(b"Connection: close\r\n")
+        elif self.request.http_version == "1.0":
+            lines.append(b"Connection: keep-alive\r\n")
+        lines.append(b"\r\n")
+        self._head = b"".join(lines)
+
+    def send_body(self, chunk: Data, encoding: str = UTF8) -> Awaitable[None]:
+        """Send a piece of the body; text in ``encoding``, which may be any codec of Python's
+        beside the seed's. Awaiting it waits for the drain.
+
+        Raises ``RuntimeError`` before :meth:`send_header` and after :meth:`finish`, and
+        ``ValueError`` for more bytes than the Content-Length promised and for text that the
+        encoding cannot say.
+        """
+        if not self.status or self.finished:
+            raise RuntimeError("send_body() belongs between send_header() and finish()")
+        data = self._framed(chunk.encode(encoding) if isinstance(chunk, str) else encode(chunk))
+        if data:
+            self._write(data)
+        return self
+
+    def finish(self) -> None:
+        """The response is complete. One that is shorter than it promised ends the connection."""
+        if not self.status:
+            raise RuntimeError("finish() comes after send_header()")
+        if self.finished:
+            return
+        if self._chunked and not self._without_body:
+            self._write(b"0\r\n\r\n")
+        elif self._remaining and not self._without_body:
+            self.keep_alive = False
+        self._write(b"")
+        self.finished = True
+        self.connection.response_finished(self)
+
+    def respond(self, status: int, headers: Headers = (), body: bytes | str = b"") -> None:
+        """The whole response in one call, with its Content-Length."""
+        data = body.encode() if isinstance(body, str) else encode(body)
+        headers = tuple(headers)
+        if not self.status and self.keep_alive and self.request.is_plain:
+            try:
+                head = _plain_head(status, headers)
+            except TypeError:
+                # Something in them cannot be a key; what is wrong with it is said below.
+                head = None
+            if head is not None:
+                self.status = status
+                self._end_with(b"%bContent-Length: %d\r\n%b\r\n%b" % (head, len(data), _date_line(), data))
+                return
+        length = () if status in (204, 304) else (("Content-Length", len(data)),)
+        self.send_header(status, (*headers, *length))
+        # In one write, and with nothing left to check.
+        head, self._head = self._head, b""
+        self._end_with(head if self._without_body else head + data)
+
+    def _end_with(self, data: bytes) -> None:
+        self._write(data)
+        self.finished = True
+        self.connection.response_finished(self)
+
+    def __await__(self) -> Generator[Any, None, None]:
+        yield from self._until_sent()
+        if self._dropped:
+            raise ConnectionClosed("Local Connection Closed")
+
+    # --- called by the connection
+
+    def has_begun(self) -> bool:
+        """Whether the client has got some of it."""
+        return self._released and self.status != 0 and not self._head
+
+    def _count(self, size: int) -> None:
+        self.connection.held(size)
+
+    def _write(self, data: bytes) -> None:
+        if self._head:
+            data, self._head = self._head + data, b""
+        super()._write(data)
+
+
+@lru_cache(maxsize=256)
+def _plain_head(status: int, headers: tuple[tuple[str, str | int], ...]) -> bytes | None:
+    """The beginning of a response, up to its Content-Length; None where there is more to it: a
+    header that changes something, or a value that is no text (1 and True are one key)."""
+    if not 200 <= status <= 999 or status in (204, 304):
+        return None
+    if any(type(value) is not str for _, value in headers):
+        return None
+    fields = Fields(headers)
+    if fields.closes or fields.chunked or fields.length is not None or "date" in fields.values:
+        return None
+    return b"".join((_status_line(status), *fields.lines))
+
+
+_status_lines: dict[int, bytes] = {}
+
+
+def _status_line(status: int) -> bytes:
+    line = _status_lines.get(status)
+    if line is None:
+        line = f"HTTP/1.1 {status} {STATUS_CODES.get(status, '')}\r\n".encode()
+        _status_lines[status] = line
+    return line
+
+
+_date: tuple[int, bytes] = (0, b"")
+
+
+def _date_line() -> bytes:
+    global _date
+    now = int(time.time())
+    if _date[0] != now:
+        _date = (now, f"Date: {formatdate(now, usegmt=True)}\r\n".encode())
+    return _date[1]

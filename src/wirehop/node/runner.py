@@ -1,0 +1,149 @@
+"""The hidden event loop: a program runs inside it and ends when nothing is pending (seed: Node
+0.1.0, "DESCRIPTION" and "onExit()")."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import traceback
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
+
+from wirehop.core.events import uncaught
+from wirehop.core.loops import PerLoop
+from wirehop.node import alive, file
+
+__all__ = ["exit", "run"]
+
+Hook = Callable[[], object]
+
+INTERRUPTED = 130
+"""The status of a program that SIGINT ended, as shells report it."""
+
+
+class _Program:
+    """What :func:`run` runs."""
+
+    def __init__(self) -> None:
+        self.status: int | None = None
+        self.exit_hooks: Callable[[], Iterable[Hook]] = tuple
+        self.has_exited = False
+        self.was_told = False
+        """Whether :func:`exit` was called."""
+        self._task: asyncio.Task[Any] | None = None
+
+    async def work(self, main: Callable[[], object]) -> None:
+        """Run ``main``, then whatever it began."""
+        self._task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        uncaught.of(loop).call = self._listener_raised
+        loop.set_exception_handler(self._loop_reports)
+        try:
+            result = main()
+            if inspect.isawaitable(result):
+                await result
+            await alive.wait_until_idle()
+        except asyncio.CancelledError:
+            # By end(), or else by the SIGINT that asyncio's runner made of it.
+            if self.status is None:
+                self.status = INTERRUPTED
+        if not self.has_exited:
+            self.leave(self.status or 0)
+
+    def leave(self, status: int) -> None:
+        """Call the hooks; the status is theirs if one of them fails."""
+        self.has_exited = True
+        self.status = status
+        for hook in self.exit_hooks():
+            try:
+                hook()
+            except Exception:
+                traceback.print_exc()
+                self.status = status or 1
+
+    def end(self, status: int) -> None:
+        """End soon, with this status, and call no hooks: they may rely on what just failed."""
+        self.has_exited = True
+        self.status = status
+        if self._task is not None:
+            self._task.cancel()
+
+    def forget(self) -> None:
+        """Refer to nothing of the loop any more."""
+        self._task = None
+        self.exit_hooks = tuple
+
+    def _listener_raised(self, error: Exception) -> None:
+        # It was logged, with its traceback, by whoever called the listener.
+        self.end(1)
+
+    def _loop_reports(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if isinstance(context.get("exception"), SystemExit):
+            # exit() was called inside of a callback that uvloop guards.
+            return
+        loop.default_exception_handler(context)
+        # What a remote can cause comes from a transport, and ends nothing but that.
+        if context.get("exception") is not None and not {"transport", "protocol"} & context.keys():
+            self.end(1)
+
+
+_programs = PerLoop(_Program)
+
+
+def run(main: Callable[[], object], *, exit_hooks: Callable[[], Iterable[Hook]] = tuple) -> None:
+    """Call ``main`` inside an event loop, and return when nothing is pending: no server,
+    connection, child, timer, promise, file operation or task.
+
+    ``main`` may be ``async``. What it raises is raised here. An error in a listener that no
+    ``error`` listener takes is logged and ends the program: ``SystemExit(1)`` is raised, as
+    ``SystemExit(code)`` is for :func:`exit`, and 130 for SIGINT.
+
+    ``exit_hooks()`` gives what to call at the end, which cannot do I/O any more. An error of one
+    is printed, and makes the status 1; the others are called all the same.
+    """
+    runner = asyncio.Runner(loop_factory=_loop_factory())
+    program = _programs.of(runner.get_loop())
+    program.exit_hooks = exit_hooks
+    try:
+        runner.run(program.work(main))
+    except SystemExit:
+        # Of exit(), which has set the status.
+        if not program.has_exited:
+            raise
+    except KeyboardInterrupt:
+        # A second SIGINT, while the first one was being heeded.
+        program.status = INTERRUPTED
+    finally:
+        program.forget()
+        file.flush_now()
+        with warnings.catch_warnings():
+            # What is pending is dropped on purpose, and would complain.
+            warnings.simplefilter("ignore", ResourceWarning)
+            runner.close()
+    if program.status or program.was_told:
+        raise SystemExit(program.status)
+
+
+def exit(code: int = 0) -> NoReturn:
+    """End the program now: call its ``on_exit`` hooks, and raise ``SystemExit(code)``.
+
+    What follows the call is not run, and what is pending is dropped. Raises ``RuntimeError``
+    when the program is exiting already.
+    """
+    program = _programs.of(asyncio.get_running_loop())
+    if program.has_exited:
+        raise RuntimeError("the program is exiting already")
+    program.was_told = True
+    program.leave(code)
+    status = program.status or 0
+    program.end(status)
+    raise SystemExit(status)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        return None
+    return new_event_loop

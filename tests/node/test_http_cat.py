@@ -189,7 +189,7 @@ async def test_options_that_cannot_be() -> None:
 
 @pytest.mark.parametrize(
     ("url", "port"),
-    [("http://h", 80), ("https://h", 443), ("http://h:", 80), ("https://h:80/x", 80)],
+    [("http://h", 80), ("https://h", 443), ("http://h:", 80), ("https://h:80/x", 80), ("http://h:0443", 443)],
 )
 async def test_the_port(url: str, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[int, str]] = []

@@ -125,6 +125,39 @@ async def test_half_a_character_at_the_end() -> None:
         assert seen == ["a", "\ufffd"]
 
 
+async def test_complete_is_told_to_who_comes_late() -> None:
+    async with serve(echo) as server, http.create_client(server.port) as client:
+        request = client.post("/")
+        request.send_body("x")
+        response = await request.finish()
+        assert await response.read() == b"x"
+        await until(lambda: response.complete)
+        done = asyncio.Event()
+        response.on("complete", done.set)
+        await done.wait()
+        # What was asked long ago is sent long since.
+        await request
+
+
+async def test_a_late_listener_gets_what_was_kept_before_the_end_is_there() -> None:
+    async def in_two(peer: Peer) -> None:
+        await peer.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
+        await heard.wait()
+        await peer.send(b"cd")
+        await peer.is_closed()
+
+    heard = asyncio.Event()
+    async with answering(in_two) as answers, asking(answers) as client:
+        response = await client.get("/").finish()
+        await until(response.unread)
+        seen: list[bytes] = []
+        done = asyncio.Event()
+        response.on("complete", done.set)
+        response.on("body", lambda chunk: (seen.append(chunk), heard.set()))
+        await done.wait()
+        assert seen == [b"ab", b"cd"]
+
+
 async def test_listeners_that_come_late_get_what_was_kept() -> None:
     async with serve(echo) as server, http.create_client(server.port) as client:
         request = client.post("/")
@@ -347,6 +380,22 @@ async def test_a_body_that_is_too_short_fails_its_request_and_no_other() -> None
             await drained
         answers = [second.finish(), last.finish()]
         assert [(await answer).header("x-was") for answer in answers] == ["GET /2", "GET /4"]
+
+
+async def test_a_body_that_is_too_short_ends_its_connection_when_its_head_has_left() -> None:
+    async def looks(peer: Peer) -> None:
+        await peer.head()
+        arrived.set()
+        assert await peer.is_closed()
+
+    arrived = asyncio.Event()
+    async with answering(looks, always()) as answers, asking(answers) as client:
+        short = client.post("/", [("Content-Length", 3)])
+        following = client.get("/").finish()
+        await arrived.wait()
+        with pytest.raises(ValueError, match="shorter"):
+            short.finish()
+        assert await (await following).read() == b"ok"
 
 
 @pytest.mark.parametrize(
@@ -971,6 +1020,26 @@ async def test_leaving_the_block_lets_listeners_and_readers_go_on() -> None:
             whole = asyncio.ensure_future(read_of(waiting))
             await asyncio.sleep(0)
         assert len(await reading) == len(b"".join(got)) == len(await whole) == size
+        got.clear()
+        async with http.create_client(server.port) as client:
+            response = await client.get("/").finish()
+            response.on("body", got.append)
+        assert len(b"".join(got)) == size
+
+
+async def test_leaving_the_block_gives_up_what_is_half_asked() -> None:
+    async def looks(peer: Peer) -> None:
+        await peer.head()
+        arrived.set()
+        assert await peer.is_closed()
+
+    arrived = asyncio.Event()
+    async with answering(looks) as answers:
+        async with asking(answers) as client:
+            request = client.post("/", [("Content-Length", 3)])
+            await arrived.wait()
+        with pytest.raises(ConnectionClosed, match="Local Connection Closed"):
+            await request.finish()
 
 
 async def read_of(answer: asyncio.Future[ClientResponse]) -> bytes:
@@ -1009,26 +1078,34 @@ async def test_abort(when: str) -> None:
             client.get("/")
 
 
+@pytest.mark.parametrize("rest", [b"nonsense", b"1\r\nx\r\n", b"0\r\n\r\n"])
 @pytest.mark.parametrize("event", ["response", "body", "complete", "continue", "error"])
-async def test_abort_in_a_listener(event: str) -> None:
+async def test_abort_in_a_listener(event: str, rest: bytes) -> None:
     async def says(peer: Peer) -> None:
         await peer.request()
         if event == "error":
             await peer.send(b"nonsense\r\n\r\n")
-        await peer.send(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        informed = b"HTTP/1.1 100 Continue\r\n\r\n" * 2
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        end = b"0\r\n\r\n" if event == "complete" else b""
+        # What follows is not looked at any more, be it good or bad.
+        await peer.send(informed + head + b"1\r\nx\r\n" + end + rest)
+        await peer.read_all()
 
     async with answering(says) as answers:
         client = http.create_client(answers.port)
+        seen: list[Any] = []
         aborted = asyncio.Event()
 
         def abort(*args: Any) -> None:
+            seen.append(args)
             client.abort()
             aborted.set()
 
         def listener(response: ClientResponse) -> None:
             response.on(event, abort)
 
-        client.on("error", abort if event == "error" else lambda error: None)
+        client.on("error", abort if event == "error" else seen.append)
         request = client.get("/")
         request.on(event, abort)
         request.finish(listener)
@@ -1037,6 +1114,7 @@ async def test_abort_in_a_listener(event: str) -> None:
         with pytest.raises(ConnectionClosed, match="Local Connection Closed"):
             await behind
         await client.close()
+        assert len(seen) == 1
 
 
 # --- what keeps a program alive

@@ -52,6 +52,10 @@ def leaves_after(response: bytes, *, reset: bool = False) -> Script:
     return script
 
 
+async def waited(awaitable: Any) -> Any:
+    return await awaitable
+
+
 async def fails(request: ClientRequest, error: type[Exception], match: str | None = None) -> Exception:
     with pytest.raises(error, match=match) as raised:
         await request.finish()
@@ -340,6 +344,24 @@ async def test_a_request_that_is_cut_short() -> None:
         assert len(errors) == 1
 
 
+async def test_a_server_that_reads_too_little_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def reads_nothing(peer: Peer) -> None:
+        await peer.head()
+        await done.wait()
+
+    done = asyncio.Event()
+    monkeypatch.setattr(tcp, "SEND_LIMIT", 1_000_000)
+    async with answering(reads_nothing) as answers, asking(answers) as (client, errors):
+        request = client.post("/", [("Content-Length", 64 << 20)])
+        await until(lambda: request.connection)
+        with pytest.raises(ConnectionClosed, match="more than 1000000 bytes were waiting to be read"):
+            await request.send_body(bytes(64 << 20))
+        with pytest.raises(ConnectionClosed, match="more than 1000000 bytes"):
+            await request.finish()
+        assert len(errors) == 1
+        done.set()
+
+
 # --- a kept connection that its server closes
 
 
@@ -402,6 +424,48 @@ async def test_a_request_that_waits_for_its_body_is_sent_again() -> None:
         request = client.put("/", [("Expect", "100-continue")])
         await request.send_body("body")
         assert (await request.finish()).status_code == 200
+        assert errors == []
+
+
+async def test_who_waits_for_a_request_that_is_sent_again_goes_on_waiting() -> None:
+    scripts = dies_at_the_second(), always()
+    async with answering(*scripts) as answers, asking(answers) as (client, errors):
+        first, again = client.get("/"), client.put("/again")
+        drained = asyncio.gather(waited(again), waited(again))
+        answer = again.finish()
+        await first.finish()
+        await drained
+        assert (await answer).status_code == 200
+        await again
+        assert errors == []
+
+
+async def test_who_waits_for_the_drain_when_the_connection_breaks_waits_for_the_next_turn() -> None:
+    async with answering(says(OK), always()) as answers, asking(answers) as (client, errors):
+        await (await client.get("/").finish()).read()
+        request = client.put("/")
+        answer = request.finish()
+        connection = request.connection
+        assert connection is not None
+        connection.output.transport.abort()
+        await request
+        assert request.connection is not connection
+        assert (await answer).status_code == 200
+        assert errors == []
+
+
+async def test_a_request_of_which_nothing_has_left_is_not_lost() -> None:
+    async with answering(says(OK), always()) as answers, asking(answers) as (client, errors):
+        await (await client.get("/").finish()).read()
+        connection = client._connection
+        assert connection is not None
+        request = client.post("/")
+        # In the same turn, before the head leaves.
+        connection.eof_received()
+        connection.output.transport.close()
+        drained = asyncio.ensure_future(waited(request))
+        assert (await request.finish()).status_code == 200
+        await drained
         assert errors == []
 
 

@@ -154,13 +154,11 @@ class Client(EventEmitter):
 
     def abandon(self, request: ClientRequest, error: Exception) -> None:
         """It will never be finished."""
-        if request not in self._queue:
-            return
         if self._is_busy and self._queue[0] is request:
             self._is_busy = False
-            if self._connection is not None:
-                self._connection.cut()
-                self._connection = None
+            connection, self._connection = self._connection, None
+            assert connection is not None
+            connection.cut()
         self._queue.remove(request)
         request.fail(error)
         self._advance()

@@ -151,8 +151,7 @@ class ClientConnection(tcp.Connection):
 
     def information_arrived(self, status: int, headers: RawHeaders) -> None:
         request = self._request
-        if request is None:
-            return
+        assert request is not None
         if status != 100:
             request.emit("information", status, pairs(headers))
             return
@@ -161,8 +160,7 @@ class ClientConnection(tcp.Connection):
 
     def head_arrived(self, status: int, version: str, headers: RawHeaders) -> None:
         request = self._request
-        if request is None:
-            return
+        assert request is not None
         if self._expects_word:
             # That is the word: the server does not want the body, and waits for no other request.
             self._expects_word = False
@@ -174,10 +172,10 @@ class ClientConnection(tcp.Connection):
 
     def body_arrived(self, body: bytes) -> None:
         response = self._response
-        if response is not None:
-            if response.is_unwanted:
-                self._discarded += len(body)
-            response.feed(body)
+        assert response is not None
+        if response.is_unwanted:
+            self._discarded += len(body)
+        response.feed(body)
 
     # --- the end of an exchange
 

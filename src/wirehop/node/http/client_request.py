@@ -163,14 +163,21 @@ class ClientRequest(OutgoingMessage, EventEmitter):
         return answer
 
     def __await__(self) -> Generator[Any, None, None]:
-        try:
-            yield from self._until_sent()
-        except ConnectionClosed:
-            # With a response in hand it does not matter who did not read the rest of the request.
-            if self._response is None and self._error is None:
-                raise
-        if self._error is not None:
-            raise self._error
+        while True:
+            connection = self.connection
+            try:
+                yield from self._until_sent()
+            except ConnectionClosed:
+                # With a response in hand it does not matter that nobody reads the rest of the request.
+                is_at_stake = self._response is None and self._error is None
+                if is_at_stake and connection is not self.connection:
+                    # It will be sent once more.
+                    continue
+                if is_at_stake:
+                    raise
+            if self._error is not None:
+                raise self._error
+            return
 
     # --- called by the client and its connection
 
@@ -185,9 +192,8 @@ class ClientRequest(OutgoingMessage, EventEmitter):
 
     def go_on(self) -> None:
         """The body need not wait any longer."""
-        if not self._released:
-            self._body_has_left = bool(self._held)
-            self.release()
+        self._body_has_left = bool(self._held)
+        self.release()
 
     def may_be_retried(self) -> bool:
         """Whether it can be sent once more on another connection, as if for the first time."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-__all__ = ["TOKEN", "Fields", "Header", "Headers", "content_length", "header_line", "pairs", "text"]
+__all__ = ["TOKEN", "Fields", "Header", "Headers", "content_length", "pairs", "text"]
 
 Header = tuple[str, str]
 """Name and value, as they were sent."""
@@ -73,11 +73,6 @@ class Fields:
             self.values[lower] = value
         if framings > 1:
             raise ValueError("a message has one Content-Length, or a Transfer-Encoding")
-
-
-def header_line(name: str, value: str) -> bytes:
-    """One header as it goes out. Raises ``ValueError`` for what no header may have."""
-    return _line(name, value)[1]
 
 
 def _line(name: str, value: str) -> tuple[str, bytes]:

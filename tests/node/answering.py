@@ -68,6 +68,13 @@ class Peer(Raw):
     def nothing_more_came(self) -> bool:
         return not self.reader._buffer  # type: ignore[attr-defined]
 
+    async def gone(self) -> None:
+        """Wait until the client has left, be it with a reset."""
+        try:
+            await self.read_all()
+        except ConnectionError:
+            pass
+
     async def is_closed(self) -> bool:
         """Wait for the end of what the client sends; whether there was nothing before it."""
         return await self.read_all() == b""

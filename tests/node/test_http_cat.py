@@ -141,7 +141,7 @@ async def test_what_goes_wrong_fails_the_promise(response: bytes, error: type[Ex
 
 async def test_a_server_that_says_nothing() -> None:
     async def silent(peer: Peer) -> None:
-        await peer.read_all()
+        await peer.gone()
 
     async with answering(silent) as answers:
         with pytest.raises(TimeoutError):

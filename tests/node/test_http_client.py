@@ -910,13 +910,13 @@ async def test_an_early_response_and_a_connection_that_ends(end: str) -> None:
         await peer.head()
         if end == "close":
             await peer.send(b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
-            await peer.read_all()
+            await peer.gone()
             return
         await peer.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
         await go_on.wait()
         if end == "unasked":
             await peer.send(b"?")
-            await peer.read_all()
+            await peer.gone()
         elif end == "reset":
             peer.reset()
 
@@ -1090,7 +1090,7 @@ async def test_abort_in_a_listener(event: str, rest: bytes) -> None:
         end = b"0\r\n\r\n" if event == "complete" else b""
         # What follows is not looked at any more, be it good or bad.
         await peer.send(informed + head + b"1\r\nx\r\n" + end + rest)
-        await peer.read_all()
+        await peer.gone()
 
     async with answering(says) as answers:
         client = http.create_client(answers.port)

@@ -112,17 +112,22 @@ async def npm(*flags: str) -> AsyncIterator[Npm]:
         yield driven
         assert not driven.seen("unhandled"), driven.seen("unhandled")
     finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        try:
-            async with asyncio.timeout(5):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        await end(process)
         await reader
         transport = process._transport  # type: ignore[attr-defined]
         transport.close()
+
+
+async def end(process: asyncio.subprocess.Process) -> None:
+    """Close the stdin of a program that ends with it; kill what does not."""
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        async with asyncio.timeout(5):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
 
 
 def text_summary(text: str) -> dict[str, list[Any]]:

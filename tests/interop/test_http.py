@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.interop.npm import NODE
+from tests.interop.npm import NODE, end
 from tests.raw import until
 from wirehop.errors import ConnectionClosed, RemoteError
 from wirehop.node import http
@@ -32,18 +32,11 @@ async def node(keep_alive_ms: int = 5000) -> AsyncIterator[int]:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
-    assert process.stdin is not None
     assert process.stdout is not None
     try:
         yield int(await process.stdout.readline())
     finally:
-        process.stdin.close()
-        try:
-            async with asyncio.timeout(5):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        await end(process)
         process._transport.close()  # type: ignore[attr-defined]
 
 

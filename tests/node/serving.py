@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,10 +12,17 @@ from wirehop.node import http
 
 
 @asynccontextmanager
-async def serve(listener: Any = None, *, backlog: int = 16, **limits: Any) -> AsyncIterator[http.Server]:
+async def serve(
+    listener: Any = None,
+    *,
+    backlog: int = 16,
+    host: str = "127.0.0.1",
+    tls: ssl.SSLContext | None = None,
+    **limits: Any,
+) -> AsyncIterator[http.Server]:
     """A server on this machine; at the end nothing of it is left."""
     server = http.Server(listener, limits=http.Limits(**limits), backlog=backlog)
-    await server.listen(0, "127.0.0.1")
+    await server.listen(0, host, ssl_context=tls)
     try:
         yield server
     finally:

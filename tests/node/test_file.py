@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +20,6 @@ from tests.raw import until
 from wirehop.errors import LimitExceeded
 from wirehop.node import alive, file, fs
 from wirehop.node.file import File
-
-
-@pytest.fixture
-def pipe() -> Iterator[tuple[int, int]]:
-    """The two ends of a pipe, of which a test may close either."""
-    ends = os.pipe()
-    inode = os.fstat(ends[0]).st_ino
-    yield ends
-    for fd in ends:
-        # Another file may have got the number of an end that was closed.
-        try:
-            is_open = os.fstat(fd).st_ino == inode
-        except OSError:
-            continue
-        if is_open:
-            os.close(fd)
 
 
 def read_to_end(fd: int) -> bytes:

@@ -12,7 +12,7 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,22 +26,6 @@ from wirehop.core import json as wire_json
 from wirehop.errors import LimitExceeded
 from wirehop.node import alive, fs, threads
 from wirehop.node.promise import Promise
-
-
-@pytest.fixture
-def pipe() -> Iterator[tuple[int, int]]:
-    """The two ends of a pipe, of which a test may close either."""
-    ends = os.pipe()
-    inode = os.fstat(ends[0]).st_ino
-    yield ends
-    for fd in ends:
-        # Another file may have got the number of an end that was closed.
-        try:
-            is_open = os.fstat(fd).st_ino == inode
-        except OSError:
-            continue
-        if is_open:
-            os.close(fd)
 
 
 def fill(fd: int) -> int:

@@ -57,14 +57,8 @@ async def test_what_it_asks() -> None:
 async def test_an_ipv6_literal() -> None:
     if not socket.has_ipv6:
         pytest.skip("there is no IPv6 here")
-    server = http.create_server(content)
-    await server.listen(0, "::1")
-    try:
+    async with serve(content, host="::1") as server:
         assert await http.cat(f"http://[::1]:{server.port}/x") == "/x é"
-    finally:
-        server.close()
-        server.abort()
-        await server.closed()
 
 
 async def test_https() -> None:
@@ -73,9 +67,7 @@ async def test_https() -> None:
     authority.issue_cert("localhost").configure_cert(server_tls)
     client_tls = ssl.create_default_context()
     authority.configure_trust(client_tls)
-    server = http.create_server(content)
-    await server.listen(0, "127.0.0.1", ssl_context=server_tls)
-    try:
+    async with serve(content, tls=server_tls) as server:
         url = f"https://localhost:{server.port}/x"
         assert await http.cat(url, ssl_context=client_tls) == "/x é"
         # The system does not trust an authority that was made for a test.
@@ -83,10 +75,6 @@ async def test_https() -> None:
             await http.cat(url)
         with pytest.raises(ConnectionClosed):
             await http.cat(f"http://localhost:{server.port}/")
-    finally:
-        server.close()
-        server.abort()
-        await server.closed()
 
 
 @pytest.mark.parametrize(

@@ -1173,9 +1173,7 @@ async def test_https() -> None:
     authority.issue_cert("localhost").configure_cert(server_tls)
     client_tls = ssl.create_default_context()
     authority.configure_trust(client_tls)
-    server = http.create_server(echo)
-    await server.listen(0, "127.0.0.1", ssl_context=server_tls)
-    try:
+    async with serve(echo, tls=server_tls) as server:
         async with http.create_client(
             server.port, ssl_context=client_tls, server_hostname="localhost"
         ) as client:
@@ -1190,10 +1188,6 @@ async def test_https() -> None:
         async with http.create_client(server.port) as client:
             with pytest.raises(ConnectionClosed):
                 await client.get("/").finish()
-    finally:
-        server.close()
-        server.abort()
-        await server.closed()
 
 
 # --- what the server's side has of the same

@@ -11,6 +11,7 @@ from typing import Any
 import wirehop
 from wirehop.cli.run import run as run_script
 from wirehop.cli.serve import serve
+from wirehop.core.loops import loop_factory
 
 __all__ = ["main"]
 
@@ -47,11 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(work: Coroutine[Any, Any, int]) -> int:
     """Run on uvloop where it is installed, else on asyncio's own loop."""
-    try:
-        from uvloop import new_event_loop
-    except ImportError:
-        new_event_loop = None  # type: ignore[assignment]
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(work)
 
 

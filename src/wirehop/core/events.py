@@ -10,7 +10,7 @@ from typing import Any, TypeVar, overload
 from wirehop.core.loops import PerLoop
 from wirehop.core.steps import Steps
 
-__all__ = ["EventEmitter", "Listener", "Once", "uncaught"]
+__all__ = ["EventEmitter", "Listener", "Once", "nobody_took", "uncaught"]
 
 Listener = Callable[..., Any]
 """A plain function or a coroutine function; what a plain one returns is ignored."""
@@ -143,7 +143,7 @@ class EventEmitter:
         """Report a listener that raised. A storey may tell its ``error`` listeners more."""
         self._log.error("a listener of %r failed", event, exc_info=error)
         if event == "error" or not self.emit("error", error):
-            _nobody_took(error)
+            nobody_took(error)
 
 
 class _Uncaught:
@@ -158,7 +158,8 @@ class _Uncaught:
 uncaught = PerLoop(_Uncaught)
 
 
-def _nobody_took(error: Exception) -> None:
+def nobody_took(error: Exception) -> None:
+    """Tell the loop's ``uncaught``, if there is one, of an error that was logged already."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""One object of a kind for each event loop."""
+"""Which event loop there is, and one object of a kind for each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 from weakref import WeakKeyDictionary
 
-__all__ = ["PerLoop"]
+__all__ = ["PerLoop", "loop_factory"]
 
 T = TypeVar("T")
 
@@ -25,3 +25,12 @@ class PerLoop(Generic[T]):
         if made is None:
             made = self._made[loop] = self._make()
         return made
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """What ``asyncio.Runner`` makes its loop with: uvloop where it is installed; None is asyncio."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        return None
+    return new_event_loop

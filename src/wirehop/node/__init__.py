@@ -9,6 +9,7 @@ promise    the end of one operation
 runner     the hidden event loop
 modules    scripts, require and include
 alive      what keeps a program alive
+locations  files and URLs alike
 encodings  text and bytes
 
 The constants of the system are here under their names: ``node.O_RDONLY``, ``node.SIGTERM``.
@@ -19,13 +20,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from os import PathLike
-from typing import Any
 
 from wirehop.core.events import EventEmitter
 from wirehop.node import fs, http, tcp
 from wirehop.node.encodings import ASCII, RAW, UTF8
 from wirehop.node.file import debug, p, print, puts, stderr, stdin, stdout
+from wirehop.node.locations import cat
 from wirehop.node.modules import ModuleError, include, require
 from wirehop.node.process import Process, create_process
 from wirehop.node.promise import Promise
@@ -66,13 +66,6 @@ __all__ = [
 
 ARGV: list[str] = [sys.executable, *sys.argv]
 """The program, the script, its arguments."""
-
-
-def cat(location: str | PathLike[str], encoding: str = UTF8) -> Promise[Any]:
-    """The whole content of a file, or of an http or https URL: see ``fs.cat`` and ``http.cat``."""
-    if isinstance(location, str) and location.startswith(("http://", "https://")):
-        return http.cat(location, encoding)
-    return fs.cat(location, encoding)
 
 
 def __getattr__(name: str) -> int:

@@ -17,10 +17,11 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from wirehop.errors import WirehopError
-from wirehop.node import fs, http, runner
+from wirehop.node import runner
+from wirehop.node.locations import cat, is_url
 
 __all__ = ["Exports", "ModuleError", "include", "require", "run_script"]
 
@@ -121,10 +122,10 @@ class _Module:
         self.loading = asyncio.ensure_future(self.load())
 
     def _resolve(self, path: str) -> str:
-        if _is_url(path) or _is_url(self.source):
+        if is_url(path) or is_url(self.source):
             if not self.allows_remote:
                 raise ModuleError(f"modules over http need --allow-remote-modules: {path}")
-            return urljoin(self.source, path) if _is_url(self.source) else path
+            return urljoin(self.source, path) if is_url(self.source) else path
         if Path(path).is_absolute():
             raise ModuleError(f"the path of a module is relative to the file that asks: {path}")
         return str(Path(self.source).parent / path)
@@ -134,7 +135,7 @@ class _Module:
     async def load(self) -> None:
         """Run the body, load what it requires, call ``on_load``."""
         try:
-            text: str = await (http.cat(self.source) if _is_url(self.source) else fs.cat(self.source))
+            text: str = await cat(self.source)
         except (OSError, WirehopError) as error:
             raise ModuleError(f"Error reading {self.source}: {error}") from None
         await self._execute(text.removeprefix("\ufeff"))
@@ -191,7 +192,3 @@ def _caller() -> _Module:
     if not isinstance(module, _Module):
         raise RuntimeError("require() and include() work in scripts that `wirehop run` runs")
     return module
-
-
-def _is_url(path: str) -> bool:
-    return urlsplit(path).scheme in ("http", "https")

@@ -23,7 +23,7 @@ from contextlib import suppress
 from subprocess import PIPE, Popen
 from typing import Any, Self, cast
 
-from wirehop.core.events import EventEmitter, uncaught
+from wirehop.core.events import EventEmitter, nobody_took
 from wirehop.errors import ConnectionClosed, LimitExceeded
 from wirehop.node import alive
 from wirehop.node.encodings import UTF8, Data, decoder, encode
@@ -169,9 +169,7 @@ class Process(EventEmitter):
 
     def _listener_failed(self, event: str, error: Exception) -> None:
         self._log.error("a listener of %r failed", event, exc_info=error)
-        call = uncaught.of(asyncio.get_running_loop()).call
-        if call is not None:
-            call(error)
+        nobody_took(error)
 
 
 def create_process(command: Command) -> Process:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 from wirehop.core.events import uncaught
-from wirehop.core.loops import PerLoop
+from wirehop.core.loops import PerLoop, loop_factory
 from wirehop.node import alive, file
 
 __all__ = ["exit", "run"]
@@ -102,7 +102,7 @@ def run(main: Callable[[], object], *, exit_hooks: Callable[[], Iterable[Hook]] 
     ``exit_hooks()`` gives what to call at the end, which cannot do I/O any more. An error of one
     is printed, and makes the status 1; the others are called all the same.
     """
-    runner = asyncio.Runner(loop_factory=_loop_factory())
+    runner = asyncio.Runner(loop_factory=loop_factory())
     program = _programs.of(runner.get_loop())
     program.exit_hooks = exit_hooks
     try:
@@ -139,11 +139,3 @@ def exit(code: int = 0) -> NoReturn:
     status = program.status or 0
     program.end(status)
     raise SystemExit(status)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        from uvloop import new_event_loop
-    except ImportError:
-        return None
-    return new_event_loop

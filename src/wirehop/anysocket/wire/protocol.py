@@ -178,21 +178,18 @@ class Protocol:
     def send(self, kind: PacketType, text: bytes) -> int:
         """Send a new packet with this JSON text. Returns its number."""
         self._seq = seq = following(self._seq)
-        if len(text) <= CHUNK:
-            self._write(encode_head(kind, seq) + text)
-        else:
-            self._write_all(encode(kind, seq, text))
+        self._put(kind, seq, text)
         return seq
 
     def reply(self, kind: PacketType, seq: int, text: bytes) -> None:
         """Answer the packet with number ``seq``."""
-        if len(text) <= CHUNK:
-            self._write(encode_head(kind, -seq) + text)
-        else:
-            self._write_all(encode(kind, -seq, text))
+        self._put(kind, -seq, text)
 
-    def _write_all(self, frames: list[bytes]) -> None:
-        for frame in frames:
+    def _put(self, kind: PacketType, seq: int, text: bytes) -> None:
+        if len(text) <= CHUNK:
+            self._write(encode_head(kind, seq) + text)
+            return
+        for frame in encode(kind, seq, text):
             self._write(frame)
 
     def close(self) -> None:

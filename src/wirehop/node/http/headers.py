@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 
 __all__ = ["TOKEN", "Fields", "Header", "Headers", "content_length", "pairs", "text"]
 
@@ -19,9 +18,6 @@ TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 _MEANINGFUL = frozenset({"connection", "content-length", "host", "transfer-encoding"})
 """Headers that change how a message is sent."""
-
-_SHORT = 64
-"""Characters of a value that is worth remembering: what is longer is hardly ever the same."""
 
 _NOT_IN_A_VALUE = re.compile("[^\t\x20-\x7e\x80-\xff]")
 
@@ -50,7 +46,7 @@ class Fields:
         framings = 0
         for name, value in headers:
             value = str(value)
-            lower, line = _known_line(name, value) if len(value) <= _SHORT else _line(name, value)
+            lower, line = _line(name, value)
             if lower not in _MEANINGFUL:
                 pass
             elif lower == "content-length":
@@ -82,10 +78,6 @@ def _line(name: str, value: str) -> tuple[str, bytes]:
     if _NOT_IN_A_VALUE.search(value):
         raise ValueError(f"the value of {name} has a character that no header may have: {value!r}")
     return name.lower(), f"{name}: {value}\r\n".encode("latin-1")
-
-
-# A program says the same few things over and over.
-_known_line = lru_cache(maxsize=1024)(_line)
 
 
 def content_length(value: str) -> int:

@@ -33,10 +33,7 @@ class ServerRequest(IncomingMessage):
         raw_headers: list[tuple[bytes, bytes]],
         has_body: bool,
     ) -> None:
-        # As the base class does, without the call: one is made for each request.
-        self.http_version = http_version
-        self.raw_headers = raw_headers
-        self._body = []
+        super().__init__(http_version, raw_headers)
         self.connection = connection
         self.method = method
         self.url = url

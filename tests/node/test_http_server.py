@@ -67,6 +67,31 @@ async def test_what_a_request_says() -> None:
         assert request.connection.remote_address == "127.0.0.1"
 
 
+async def test_the_same_request_again_is_a_request_of_its_own() -> None:
+    seen: list[tuple[str, str, list[tuple[str, str]]]] = []
+
+    def listener(request: http.ServerRequest, response: http.ServerResponse) -> None:
+        seen.append((request.method, request.url, request.headers))
+        # Whoever spoils one does not spoil the next.
+        request.raw_headers.clear()
+        response.respond(200, [], str(len(seen)))
+
+    async with serve(listener) as server, connect(server.port) as raw:
+        same, other = get("/same", "A: b"), get("/same", "A: c")
+        asked = [same, same, other, other, b"\r\n" + same, same, post("/", b"x"), same, same]
+        for number, data in enumerate(asked, 1):
+            assert (await raw.ask(data)).body == b"%d" % number
+        await raw.send(b"".join(asked) + get("/last", "Connection: close") + same)
+        for number in range(len(asked) + 1, 2 * len(asked) + 2):
+            assert (await raw.response()).body == b"%d" % number
+        assert await raw.read_all() == b""
+    with_a, with_b = [("Host", "test"), ("A", "b")], [("Host", "test"), ("A", "c")]
+    for method, url, headers in seen[: len(asked)]:
+        assert (method, url) == ("POST", "/") or (url == "/same" and headers in (with_a, with_b))
+    assert seen[: len(asked)] == seen[len(asked) : -1]
+    assert [headers for _, _, headers in seen[2:4]] == [with_b, with_b]
+
+
 async def test_connection_close_is_heeded_from_both_sides() -> None:
     def closes(request: http.ServerRequest, response: http.ServerResponse) -> None:
         response.respond(200, [("Connection", "close")] if request.url == "/close" else [])
@@ -544,23 +569,23 @@ async def test_a_body_that_is_read_after_the_answer_is_whole_or_an_error() -> No
             reading = asyncio.ensure_future(request.read())
             await asyncio.sleep(0)
             response.respond(202)
-            bodies.append(await reading)
+            bodies[request.url] = await reading
             return
         response.respond(202)
         try:
-            bodies.append(await request.read())
+            bodies[request.url] = await request.read()
         except ConnectionClosed:
-            bodies.append(None)
+            bodies[request.url] = None
 
-    bodies: list[bytes | None] = []
+    bodies: dict[str, bytes | None] = {}
     async with serve(answers_first) as server, connect(server.port) as raw:
-        assert (await raw.ask(post("/", b"whole"))).status == 202
-        assert (await raw.ask(get("/"))).status == 202
+        assert (await raw.ask(post("/late", b"whole"))).status == 202
+        assert (await raw.ask(get("/nothing"))).status == 202
         await raw.send(post("/reading", b"whole")[:-4])
         assert (await raw.response()).status == 202
         await raw.send(b"hole")
-        assert (await raw.ask(get())).status == 202
-        assert bodies == [None, b"", b"whole", b""]
+        await until(lambda: len(bodies) == 3)
+        assert bodies == {"/late": None, "/nothing": b"", "/reading": b"whole"}
 
 
 async def test_an_early_answer_that_closes_reaches_a_client_that_is_still_sending() -> None:

@@ -15,7 +15,7 @@ from wirehop.anysocket.transports import Connection
 from wirehop.anysocket.wire.packet import Internal, PacketType
 from wirehop.anysocket.wire.protocol import Packet, Protocol, State
 from wirehop.core import json
-from wirehop.core.events import EventEmitter
+from wirehop.core.events import NOBODY, EventEmitter
 from wirehop.core.ids import new_id
 from wirehop.core.pending import Pending
 from wirehop.errors import ConnectionClosed, ProtocolError, ReplyTimeout
@@ -87,6 +87,8 @@ class AnyPeer(EventEmitter):
 
     def __init__(self, socket: AnySocket, options: PeerOptions) -> None:
         loop = asyncio.get_running_loop()
+        # It is looked at for each message.
+        self._listeners = NOBODY
         self.id = ""
         self.connection_id = new_id()
         self.lag: float | None = None

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar, overload
+from collections.abc import Callable, Coroutine, Mapping
+from types import MappingProxyType
+from typing import Any, TypeVar, cast, overload
 
 from wirehop.core.loops import PerLoop
 from wirehop.core.steps import Steps
 
-__all__ = ["EventEmitter", "Listener", "Once", "nobody_took", "uncaught"]
+__all__ = ["NOBODY", "EventEmitter", "Listener", "Once", "nobody_took", "uncaught"]
 
 Listener = Callable[..., Any]
 """A plain function or a coroutine function; what a plain one returns is ignored."""
 
 L = TypeVar("L", bound=Listener)
 
-# One emitter is made for each HTTP request, and super() would cost as much as the rest of it.
-_new: Callable[..., Any] = object.__new__
+NOBODY: Mapping[str, list[Any]] = MappingProxyType({})
+"""The listeners of an emitter that never had one."""
 
 
 class Once:
@@ -48,14 +49,10 @@ class EventEmitter:
     __slots__ = ("_listeners", "_steps")
 
     _log = logging.getLogger("wirehop")
-    _listeners: dict[str, list[Any]]
+    _listeners: Mapping[str, list[Any]]
+    """Not there before the first listener: most emitters never have one, and nobody pays for a
+    table then. (So a subclass need not call ``__init__`` either.)"""
     _steps: Steps
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        # Not in __init__: a subclass that forgets to call it is still an emitter.
-        self = _new(cls)
-        self._listeners = {}
-        return self
 
     @overload
     def on(self, event: str) -> Callable[[L], L]: ...
@@ -67,7 +64,7 @@ class EventEmitter:
             return lambda decorated: self.on(event, decorated)
         if not callable(listener):
             raise TypeError(f"a listener must be callable, not {type(listener).__name__}")
-        self._listeners.setdefault(event, []).append(listener)
+        self._table().setdefault(event, []).append(listener)
         self._listener_added(event)
         return listener
 
@@ -81,13 +78,13 @@ class EventEmitter:
             return lambda decorated: self.once(event, decorated)
         if not callable(listener):
             raise TypeError(f"a listener must be callable, not {type(listener).__name__}")
-        self._listeners.setdefault(event, []).append(Once(listener))
+        self._table().setdefault(event, []).append(Once(listener))
         self._listener_added(event)
         return listener
 
     def off(self, event: str, listener: Listener) -> None:
         """Remove a listener, the one added last if it is there more than once."""
-        listeners = self._listeners.get(event, [])
+        listeners = self._table().get(event, [])
         for index in range(len(listeners) - 1, -1, -1):
             if listeners[index] == listener:
                 del listeners[index]
@@ -102,17 +99,20 @@ class EventEmitter:
     def remove_all_listeners(self, event: str | None = None) -> None:
         """Remove the listeners of one event, or of all."""
         if event is None:
-            self._listeners.clear()
+            self._table().clear()
         else:
-            self._listeners.pop(event, None)
+            self._table().pop(event, None)
 
     def listeners(self, event: str) -> list[Any]:
         """The live list of an event's listeners, which may be changed, as the seed has it."""
-        return self._listeners.setdefault(event, [])
+        return self._table().setdefault(event, [])
 
     def emit(self, event: str, *args: Any) -> bool:
         """Call the listeners of ``event``. Returns whether there was one."""
-        listeners = self._listeners.get(event)
+        try:
+            listeners = self._listeners.get(event)
+        except AttributeError:
+            return False
         if not listeners:
             return False
         for listener in tuple(listeners):
@@ -128,6 +128,16 @@ class EventEmitter:
             except Exception as error:
                 self._listener_failed(event, error)
         return True
+
+    def _table(self) -> dict[str, list[Any]]:
+        """The listeners, to be changed."""
+        try:
+            table = self._listeners
+        except AttributeError:
+            table = NOBODY
+        if table is NOBODY:
+            table = self._listeners = {}
+        return cast(dict[str, list[Any]], table)
 
     def _listener_added(self, event: str) -> None:
         """For those who have something to tell a listener that comes late."""

@@ -69,7 +69,7 @@ class Promise(EventEmitter, Generic[T]):
             self.remove_all_listeners(event)
             raise ValueError(f"a promise has no event {event!r}: success or error")
         if self._outcome is not None:
-            late = self._listeners.pop(event)
+            late = self._table().pop(event)
             if event == self._outcome[0]:
                 self._heard = True
                 self._loop.call_soon(self._call, late, *self._outcome)
@@ -85,8 +85,8 @@ class Promise(EventEmitter, Generic[T]):
         if self._outcome is not None:
             return False
         self._outcome = (event, values)
-        listeners = self._listeners.get(event, [])
-        self._listeners.clear()
+        listeners = self._table().pop(event, [])
+        self.remove_all_listeners()
         self._call(listeners, event, values)
         for waiter in self._waiters:
             if not waiter.done():
@@ -99,9 +99,9 @@ class Promise(EventEmitter, Generic[T]):
     def _call(self, listeners: list[Listener], event: str, values: tuple[Any, ...]) -> None:
         if listeners:
             self._heard = True
-            self._listeners[event] = [_fitting(listener, values) for listener in listeners]
+            self._table()[event] = [_fitting(listener, values) for listener in listeners]
             super().emit(event, *values)
-            self._listeners.clear()
+            self.remove_all_listeners()
 
     # --- awaited
 

@@ -37,7 +37,8 @@ class ClientResponse(IncomingMessage):
         http_version: str,
         raw_headers: list[tuple[bytes, bytes]],
     ) -> None:
-        super().__init__(http_version, raw_headers)
+        self.http_version = http_version
+        self.raw_headers = raw_headers
         self._connection = connection
         self.request = request
         self.client: Client = request.client

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Generator
 from typing import Any, Protocol
 
-from wirehop.core.events import EventEmitter
+from wirehop.core.events import NOBODY, EventEmitter
 from wirehop.core.output import Output
 from wirehop.errors import ConnectionClosed, PayloadTooLarge
 from wirehop.node.encodings import Decode, decoder
@@ -27,8 +27,13 @@ class IncomingMessage(EventEmitter):
     the connection is not read either. A listener that comes late is given first what was kept.
     """
 
+    http_version: str
+    raw_headers: list[tuple[bytes, bytes]]
+
     # Not in slots: most messages never differ from these, and one is made for each request.
+    _listeners = NOBODY
     complete = False
+    _body: list[bytes] | None = None
     _unread = 0
     _unwanted: str | None = None
     _failure: Exception | None = None
@@ -36,11 +41,6 @@ class IncomingMessage(EventEmitter):
     _decode: Decode | None = None
     _is_catching_up = False
     _is_unheard = False
-
-    def __init__(self, http_version: str, raw_headers: list[tuple[bytes, bytes]]) -> None:
-        self.http_version = http_version
-        self.raw_headers = raw_headers
-        self._body: list[bytes] = []
 
     @property
     def headers(self) -> list[Header]:
@@ -138,17 +138,21 @@ class IncomingMessage(EventEmitter):
         elif self._unwanted is not None:
             self._failure = ConnectionClosed(self._unwanted)
             return
-        self._body.append(chunk)
+        if self._body is None:
+            self._body = [chunk]
+        else:
+            self._body.append(chunk)
         self._unread += len(chunk) + _PIECE
         self._wake()
 
     def end(self) -> None:
         self.complete = True
-        if self._is_catching_up:
+        if self._is_catching_up or self._listeners is NOBODY:
             self._is_unheard = True
         else:
             self._emit_complete()
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
     def fail(self, reason: str) -> None:
         """The rest of the body will not come: the remote or this side closed."""
@@ -172,13 +176,13 @@ class IncomingMessage(EventEmitter):
         """Somebody took what was kept."""
 
     def _take(self) -> bytes:
-        chunk = b"".join(self._body)
+        chunk = b"".join(self._body or ())
         self._forget()
         self._was_read()
         return chunk
 
     def _forget(self) -> None:
-        self._body.clear()
+        self._body = None
         self._unread = 0
 
     def _wake(self) -> None:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import httptools
 
-from wirehop.node import tcp
 from wirehop.node.http.limits import Limits
 from wirehop.node.http.server_request import ServerRequest
+from wirehop.node.tcp import WRITABLE
 
 if TYPE_CHECKING:
     from wirehop.node.http.server_connection import ServerConnection
@@ -21,6 +21,11 @@ _MEANINGFUL = frozenset(
     {b"connection", b"content-length", b"expect", b"host", b"transfer-encoding", b"upgrade"}
 )
 """Headers that change how a request is read or answered."""
+
+_NOTHING_BUT_HOST = [b"host"]
+
+_METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")}
+"""Those that most requests have; the others are decoded each time."""
 
 _UNCOUNTED = 256
 """Bytes of a head that are in no URL and no header, as the version and white space are: so much
@@ -41,12 +46,14 @@ class RequestParser:
     __slots__ = (
         "_as_sent",
         "_connection",
-        "_head_size",
         "_headers",
         "_is_last",
+        "_known",
+        "_known_as",
         "_limits",
         "_meaningful",
         "_parser",
+        "_room",
         "_unparsed",
         "_url",
         "in_head",
@@ -61,9 +68,10 @@ class RequestParser:
         """Whether a head has begun and is not complete."""
         self.upgrade: ServerRequest | None = None
         """The request whose upgrade made :meth:`feed` return."""
-        # A head is counted twice: by what the parser made of it, and by what it was fed since it
-        # last got anywhere, for it keeps half a header, and half a trailer, however long.
-        self._head_size = 0
+        # A head is counted twice: by what the parser made of it (there is room for so much more),
+        # and by what it was fed since it last got anywhere, for it keeps half a header, and half a
+        # trailer, however long.
+        self._room = 0
         self._unparsed = 0
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
@@ -71,13 +79,33 @@ class RequestParser:
         self._is_last = False
         self._as_sent: list[tuple[bytes, bytes]] | None = None
         """The headers of a request that is read a second time, which lacks some then."""
+        self._known: bytes | None = None
+        """What was fed last, if it was one request of nothing but a head that another may follow."""
+        self._known_as: tuple[str, str, str, list[tuple[bytes, bytes]]] | None = None
+        """Its method, URL, version and headers."""
 
-    def feed(self, data: bytes) -> bytes | None:
-        """Parse. When the client asked for an upgrade that is offered, that was the last request,
-        and what followed it is returned. Raises :class:`Refused`."""
+    def repeat(self, data: bytes, at: int) -> int:
+        """Take the next request without parsing it, if it is byte for byte the one before it, as
+        with clients that are programs. Returns its size, or 0 when it has to be fed."""
+        known = self._known
+        if known is None or self._known_as is None or not data.startswith(known, at):
+            return 0
+        if self._connection.ready_state not in WRITABLE:
+            return 0
+        method, url, version, headers = self._known_as
+        request = ServerRequest(self._connection, method, url, version, headers.copy(), False)
+        self._connection.request_began(request, True, False)
+        return len(known)
+
+    def feed(self, data: bytes, is_head: bool = False) -> bytes | None:
+        """Parse; ``is_head`` says that the only end of a head in ``data`` is at its end. When the
+        client asked for an upgrade that is offered, that was the last request, and what followed
+        it is returned. Raises :class:`Refused`."""
         parser = self._parser
         if parser is None:
             return None
+        is_whole = is_head and not self.in_head
+        self._known = self._known_as = None
         # Whatever the parser finds sets it back to 0.
         self._unparsed += len(data)
         while (upgraded := self._parse(parser, data)) is not None:
@@ -98,6 +126,8 @@ class RequestParser:
             version = parser.get_http_version()
             if version not in _VERSIONS and (version != "0.0" or data.endswith(b"\n")):
                 raise Refused(400)
+        elif is_whole:
+            self._known = data
         return None
 
     def close(self) -> None:
@@ -108,7 +138,7 @@ class RequestParser:
 
     def on_message_begin(self) -> None:
         self.in_head = True
-        self._head_size = 0
+        self._room = self._limits.max_head
         self._unparsed = 0
         self._url = b""
         self._headers = []
@@ -118,53 +148,54 @@ class RequestParser:
     def on_url(self, url: bytes) -> None:
         self._url += url
         self._unparsed = 0
-        self._head_size += len(url)
-        if self._head_size > self._limits.max_head:
+        self._room -= len(url)
+        if self._room < 0:
             raise Refused(414)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._head_size += len(name) + len(value) + 4
-        if self._head_size > self._limits.max_head:
+        self._room -= len(name) + len(value) + 4
+        if self._room < 0:
             raise Refused(431)
         lower = name.lower()
-        if not self.in_head:
+        if self.in_head:
+            self._headers.append((name, value))
+            if lower in _MEANINGFUL:
+                self._meaningful.append(lower)
+        elif lower == b"connection":
             # A trailer: counted with the head, and nothing here reads it. But the parser would
             # heed this one, which has no meaning there (RFC 9110, 6.5.1).
-            if lower == b"connection":
-                raise Refused(400)
-            return
-        if lower in _MEANINGFUL:
-            self._meaningful.append(lower)
-        self._headers.append((name, value))
-        if len(self._headers) > self._limits.max_headers:
-            raise Refused(431)
+            raise Refused(400)
 
     def on_headers_complete(self) -> None:
         self.in_head = False
         self._unparsed = 0
         parser = self._parser
-        if parser is None or self._connection.ready_state not in tcp.WRITABLE:
+        if parser is None or self._connection.ready_state not in WRITABLE:
             # An answer to an earlier request in this batch ended the connection.
             return
-        version = parser.get_http_version()
         method = parser.get_method()
         names = self._meaningful
-        if version not in _VERSIONS or names.count(b"host") > 1 or method == b"CONNECT":
+        keep_alive = parser.should_keep_alive()
+        version = "1.1"
+        has_body = False
+        # Only an HTTP/1.1 connection is kept alive without a word, and to ask the parser for the
+        # version costs as much as to parse a short request.
+        if not keep_alive or names != _NOTHING_BUT_HOST:
+            version = parser.get_http_version()
+            has_body = self._has_body(version)
+        if method == b"CONNECT":
             raise Refused(400)
-        has_body = b"content-length" in names and self._values(b"content-length") != [b"0"]
-        if b"transfer-encoding" in names:
-            is_chunked = self._values(b"transfer-encoding") == [b"chunked"]
-            if not is_chunked or version == "1.0" or b"content-length" in names:
-                raise Refused(400)
-            has_body = True
+        if len(self._headers) > self._limits.max_headers:
+            raise Refused(431)
         request = ServerRequest(
             self._connection,
-            method.decode("latin-1"),
+            _METHODS.get(method) or method.decode("latin-1"),
             self._url.decode("latin-1"),
             version,
             self._as_sent or self._headers,
             has_body,
         )
+        is_as_fed = self._as_sent is None
         self._as_sent = None
         if b"upgrade" in names and parser.should_upgrade():
             # Decided when the parser has stopped, which it does at the end of this head.
@@ -173,10 +204,11 @@ class RequestParser:
         expects = version == "1.1" and b"expect" in names
         if expects and (request.header("expect") or "").lower() != "100-continue":
             raise Refused(417)
-        keep_alive = parser.should_keep_alive()
         if keep_alive and b"connection" in names and self._closes():
             keep_alive = False
             self._is_last = True
+        if keep_alive and is_as_fed and not has_body and not expects:
+            self._known_as = (request.method, request.url, version, request.raw_headers.copy())
         self._connection.request_began(request, keep_alive, expects)
 
     def on_body(self, body: bytes) -> None:
@@ -184,9 +216,22 @@ class RequestParser:
         self._connection.body_arrived(body)
 
     def on_message_complete(self) -> None:
-        self._connection.request_complete()
+        self._connection.body_ended()
         if self._is_last:
             self.close()
+
+    def _has_body(self, version: str) -> bool:
+        """Whether the head announces a body. Raises :class:`Refused` for a version that is not
+        spoken here and where it is not certain which body, or which host, is meant."""
+        names = self._meaningful
+        if version not in _VERSIONS or names.count(b"host") > 1:
+            raise Refused(400)
+        if b"transfer-encoding" in names:
+            is_chunked = self._values(b"transfer-encoding") == [b"chunked"]
+            if not is_chunked or version == "1.0" or b"content-length" in names:
+                raise Refused(400)
+            return True
+        return b"content-length" in names and self._values(b"content-length") != [b"0"]
 
     def _values(self, wanted: bytes) -> list[bytes]:
         return [value.strip(b" \t").lower() for name, value in self._headers if name.lower() == wanted]

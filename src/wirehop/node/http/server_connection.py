@@ -12,6 +12,7 @@ from wirehop.node import alive, tcp
 from wirehop.node.http.parser import Refused, RequestParser
 from wirehop.node.http.server_request import ServerRequest
 from wirehop.node.http.server_response import ServerResponse
+from wirehop.node.tcp import WRITABLE
 
 if TYPE_CHECKING:
     from wirehop.node.http.server import Server
@@ -19,11 +20,14 @@ if TYPE_CHECKING:
 __all__ = ["ServerConnection"]
 
 HEAD_STEP = 2048
-"""Bytes that the parser gets at once between requests: it cannot be stopped, and the smallest
-request has 18 bytes, so this bounds how far one read may go beyond ``max_pipelined``."""
+"""Bytes that the parser gets at once when no head ends sooner: it cannot be stopped, and reading
+is to pause as soon as ``max_pipelined`` requests wait."""
 
-BODY_STEP = 65_536
-"""The same while a body arrives, where small steps would only cost time."""
+BODY_STEP = 8192
+"""The same while a body arrives, where small steps would only cost time. The smallest request has
+18 bytes, so this bounds how many may follow a body before reading pauses."""
+
+END_OF_HEAD = b"\r\n\r\n"
 
 
 class ServerConnection(tcp.Connection):
@@ -40,6 +44,7 @@ class ServerConnection(tcp.Connection):
         "_due",
         "_held",
         "_is_reading",
+        "_limits",
         "_parser",
         "_paused",
         "_receiving",
@@ -52,7 +57,8 @@ class ServerConnection(tcp.Connection):
 
     def __init__(self, server: Server) -> None:
         super().__init__(server)
-        self._parser: RequestParser | None = RequestParser(self, server.limits)
+        self._limits = server.limits
+        self._parser: RequestParser | None = RequestParser(self, self._limits)
         self._responses: deque[ServerResponse] = deque()
         self._held = 0
         self._receiving: ServerRequest | None = None
@@ -74,7 +80,7 @@ class ServerConnection(tcp.Connection):
             # It was accepted already, and its TLS handshake took until now.
             self.full_close()
             return
-        self._expect_by(self.server.limits.head_timeout)
+        self._expect_by(self._limits.head_timeout)
         self.server.emit("connection", self)
 
     def data_received(self, data: bytes) -> None:
@@ -119,19 +125,28 @@ class ServerConnection(tcp.Connection):
 
     def _read(self, data: bytes) -> None:
         at = 0
-        while at < len(data) and self._parser is not None and not self._paused:
-            step = HEAD_STEP if self._receiving is None else BODY_STEP
-            self._feed(self._parser, data[at : at + step])
-            at += step
+        while at < len(data) and (parser := self._parser) is not None and not self._paused:
+            if self._receiving is not None:
+                self._feed(parser, data[at : at + BODY_STEP], is_head=False)
+                at += BODY_STEP
+            elif size := parser.repeat(data, at):
+                at += size
+                if self._responses:
+                    self._throttle()
+            else:
+                end = data.find(END_OF_HEAD, at, at + HEAD_STEP)
+                size = HEAD_STEP if end < 0 else end + len(END_OF_HEAD) - at
+                self._feed(parser, data[at : at + size], is_head=end >= 0)
+                at += size
         if self._tail is not None:
             self._tail += data[at:]
             self._hand_over()
         elif at < len(data) and self._parser is not None:
             self._backlog += data[at:]
 
-    def _feed(self, parser: RequestParser, data: bytes) -> None:
+    def _feed(self, parser: RequestParser, data: bytes, is_head: bool) -> None:
         try:
-            tail = parser.feed(data)
+            tail = parser.feed(data, is_head)
         except Refused as refused:
             self._refuse(refused.status)
         else:
@@ -151,15 +166,20 @@ class ServerConnection(tcp.Connection):
 
     # --- what the parser found
 
+    # All within data_received(), which heeds the last thing that was awaited.
+
     def head_began(self) -> None:
-        self._expect_by(self.server.limits.head_timeout)
+        self._awaited = self._limits.head_timeout
 
     def request_began(self, request: ServerRequest, keep_alive: bool, expects: bool) -> None:
         """A head is complete; ``expects``: its client waits for a word before it sends the body."""
-        self._expect_by(self.server.limits.request_timeout)
-        self._receiving = request
-        if expects and not self._responses:
-            self.output.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if request.has_body:
+            self._awaited = self._limits.request_timeout
+            self._receiving = request
+            if expects and not self._responses:
+                self.output.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        else:
+            self._awaited = math.inf
         response = self._owe(request, keep_alive and not self.server.is_closing)
         if not self.server.emit("request", request, response):
             response.respond(404)
@@ -168,10 +188,10 @@ class ServerConnection(tcp.Connection):
         if self._receiving is not None:
             self._receiving.feed(body)
 
-    def request_complete(self) -> None:
+    def body_ended(self) -> None:
         request, self._receiving = self._receiving, None
         if request is not None:
-            self._expect_by(math.inf if self._responses else self.server.limits.idle_timeout)
+            self._awaited = math.inf if self._responses else self._limits.idle_timeout
             request.end()
             if self.server.is_closing and not self._responses:
                 self.full_close()
@@ -180,9 +200,10 @@ class ServerConnection(tcp.Connection):
 
     def response_finished(self, response: ServerResponse) -> None:
         """Called once by each response; lets the next ones go."""
-        response.request.discard()
+        if response.request.has_body:
+            response.request.discard()
         responses = self._responses
-        if self.ready_state not in tcp.WRITABLE:
+        if self.ready_state not in WRITABLE:
             return
         while responses and responses[0].finished:
             if not responses.popleft().keep_alive:
@@ -192,15 +213,15 @@ class ServerConnection(tcp.Connection):
                 responses[0].release()
         if self._paused:
             self._throttle()
-        if responses or self._is_receiving():
+        if responses or self._receiving is not None or self._is_receiving():
             return
-        self._expect_by(self.server.limits.idle_timeout)
+        self._expect_by(self._limits.idle_timeout)
         self._hand_over()
 
     def held(self, size: int) -> None:
         """Count what responses hold until it is their turn; who leaves too much waiting is cut."""
         self._held += size
-        if self._held > tcp.SEND_LIMIT and self.ready_state in tcp.WRITABLE:
+        if self._held > tcp.SEND_LIMIT and self.ready_state in WRITABLE:
             self._overflow(f"more than {tcp.SEND_LIMIT} bytes were waiting for an earlier answer")
 
     def close_when_idle(self) -> None:
@@ -216,15 +237,13 @@ class ServerConnection(tcp.Connection):
             self._throttle()
 
     def _owe(self, request: ServerRequest, keep_alive: bool) -> ServerResponse:
-        response = ServerResponse(self, request, keep_alive)
+        response = ServerResponse(self, request, keep_alive, not self._responses)
         self._responses.append(response)
-        if len(self._responses) == 1:
-            response.release()
         return response
 
     def _refuse(self, status: int) -> None:
         """Answer with an error, after the answers that are due before it, and close."""
-        if self._parser is None or self.ready_state not in tcp.WRITABLE:
+        if self._parser is None or self.ready_state not in WRITABLE:
             return
         self._stop_parsing()
         self._expect_by(math.inf)
@@ -254,7 +273,7 @@ class ServerConnection(tcp.Connection):
         if request is not None:
             request.fail("Local Connection Closed")
         self._stop_parsing()
-        self._expect_by(self.server.limits.linger_timeout)
+        self._expect_by(self._limits.linger_timeout)
         self.close()
         self._backlog = b""
         if self.ready_state == "readOnly":
@@ -288,7 +307,7 @@ class ServerConnection(tcp.Connection):
     def _hand_over(self) -> None:
         if self._tail is None or self._upgrade is None or self._responses:
             return
-        if self.ready_state not in tcp.WRITABLE:
+        if self.ready_state not in WRITABLE:
             return
         self.output.flush()
         if self.output.transport.get_write_buffer_size():
@@ -298,7 +317,7 @@ class ServerConnection(tcp.Connection):
             return
         request, self._upgrade = self._upgrade, None
         tail, self._tail = self._tail, None
-        self._expect_by(self.server.limits.head_timeout)
+        self._expect_by(self._limits.head_timeout)
         self.server.emit("upgrade", request, self, tail)
 
     # --- limits
@@ -306,7 +325,7 @@ class ServerConnection(tcp.Connection):
     def _throttle(self) -> None:
         """Read no more while the client owes us a pause: too many unanswered requests, or a
         body that nobody reads."""
-        limits = self.server.limits
+        limits = self._limits
         # Not the one that is being received: its handler may wait for its body.
         whole = len(self._responses) - (self._receiving is not None)
         full = (

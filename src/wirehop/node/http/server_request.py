@@ -33,12 +33,15 @@ class ServerRequest(IncomingMessage):
         raw_headers: list[tuple[bytes, bytes]],
         has_body: bool,
     ) -> None:
-        super().__init__(http_version, raw_headers)
+        self.http_version = http_version
+        self.raw_headers = raw_headers
         self.connection = connection
         self.method = method
         self.url = url
         self.has_body = has_body
         """Whether the head announces a body (which may turn out to be empty)."""
+        if not has_body:
+            self.complete = self._is_unheard = True
 
     @property
     def uri(self) -> Uri:
@@ -48,11 +51,6 @@ class ServerRequest(IncomingMessage):
         return self._uri
 
     # --- called by the connection and the response
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the answer may have a body and leave the connection open without a word."""
-        return self.http_version == "1.1" and self.method != "HEAD"
 
     def discard(self) -> None:
         """The response is finished: the rest is kept for nobody but who is reading it now."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Generator
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
+from time import time
 from typing import TYPE_CHECKING, Any
 
 from wirehop.errors import ConnectionClosed
@@ -38,7 +38,6 @@ class ServerResponse(OutgoingMessage):
     status = 0
     finished = False
     _head = b""
-    _released = False
     _dropped = False
     _turn: asyncio.Future[None] | None = None
     _chunked = False
@@ -47,10 +46,13 @@ class ServerResponse(OutgoingMessage):
 
     connection: ServerConnection
 
-    def __init__(self, connection: ServerConnection, request: ServerRequest, keep_alive: bool) -> None:
+    def __init__(
+        self, connection: ServerConnection, request: ServerRequest, keep_alive: bool, is_next: bool
+    ) -> None:
         self.connection = connection
         self.request = request
         self.keep_alive = keep_alive
+        self._released = is_next
         self._held: list[bytes] = []
 
     def send_header(self, status: int, headers: Headers = ()) -> None:
@@ -80,7 +82,7 @@ class ServerResponse(OutgoingMessage):
         else:
             self.keep_alive = False
         if "date" not in fields.values:
-            lines.append(_date_line())
+            lines.append(_date_line(int(time())))
         if not self.keep_alive:
             lines.append(b"Connection: close\r\n")
         elif self.request.http_version == "1.0":
@@ -100,7 +102,7 @@ class ServerResponse(OutgoingMessage):
             raise RuntimeError("send_body() belongs between send_header() and finish()")
         data = self._framed(chunk.encode(encoding) if isinstance(chunk, str) else encode(chunk))
         if data:
-            self._write(data)
+            self._write_on(data)
         return self
 
     def finish(self) -> None:
@@ -110,26 +112,23 @@ class ServerResponse(OutgoingMessage):
         if self.finished:
             return
         if self._chunked and not self._without_body:
-            self._write(b"0\r\n\r\n")
+            self._write_on(b"0\r\n\r\n")
         elif self._remaining and not self._without_body:
             self.keep_alive = False
-        self._write(b"")
+        self._write_on(b"")
         self.finished = True
         self.connection.response_finished(self)
 
     def respond(self, status: int, headers: Headers = (), body: bytes | str = b"") -> None:
         """The whole response in one call, with its Content-Length."""
-        data = body.encode() if isinstance(body, str) else encode(body)
+        data = body if type(body) is bytes else encode(body)
         headers = tuple(headers)
-        if not self.status and self.keep_alive and self.request.is_plain:
-            try:
-                head = _plain_head(status, headers)
-            except TypeError:
-                # Something in them cannot be a key; what is wrong with it is said below.
-                head = None
-            if head is not None:
+        request = self.request
+        if not self.status and self.keep_alive and request.http_version == "1.1":
+            head = _known_head(status, headers)
+            if head is not None and request.method != "HEAD":
                 self.status = status
-                self._end_with(b"%bContent-Length: %d\r\n%b\r\n%b" % (head, len(data), _date_line(), data))
+                self._end_with(b"%b%d\r\n\r\n%b" % (head, len(data), data))
                 return
         length = () if status in (204, 304) else (("Content-Length", len(data)),)
         self.send_header(status, (*headers, *length))
@@ -156,24 +155,47 @@ class ServerResponse(OutgoingMessage):
     def _count(self, size: int) -> None:
         self.connection.held(size)
 
-    def _write(self, data: bytes) -> None:
+    def _write_on(self, data: bytes) -> None:
+        """Write, after the head if that has not left yet."""
         if self._head:
             data, self._head = self._head + data, b""
-        super()._write(data)
+        self._write(data)
 
 
-@lru_cache(maxsize=256)
-def _plain_head(status: int, headers: tuple[tuple[str, str | int], ...]) -> bytes | None:
-    """The beginning of a response, up to its Content-Length; None where there is more to it: a
-    header that changes something, or a value that is no text (1 and True are one key)."""
+_KNOWN = 256
+"""Heads that are kept, for a second: few programs have more that they repeat."""
+
+_OPEN = frozenset({"access-control-allow-origin", "allow", "cache-control", "content-type", "server", "vary"})
+"""Headers that repeat themselves, and that are no secret: others must not stay in memory."""
+
+_known_heads: dict[tuple[int, tuple[tuple[str, str | int], ...]], bytes] = {}
+_second = 0
+
+
+def _known_head(status: int, headers: tuple[tuple[str, str | int], ...]) -> bytes | None:
+    """A head up to the number of its Content-Length, for one of the many responses that have the
+    same within a second; None for all others."""
+    global _second
+    if not _second <= time() < _second + 1:
+        _second = int(time())
+        _known_heads.clear()
+    try:
+        known = _known_heads.get((status, headers))
+    except TypeError:
+        # Something in them cannot be a key; what is wrong with it will be said.
+        return None
+    if known is not None:
+        return known
     if not 200 <= status <= 999 or status in (204, 304):
         return None
-    if any(type(value) is not str for _, value in headers):
+    # Text only: 1 and True would be one key.
+    if any(type(value) is not str or name.lower() not in _OPEN for name, value in headers):
         return None
-    fields = Fields(headers)
-    if fields.closes or fields.chunked or fields.length is not None or "date" in fields.values:
-        return None
-    return b"".join((_status_line(status), *fields.lines))
+    if len(_known_heads) >= _KNOWN:
+        _known_heads.clear()
+    lines = (_status_line(status), *Fields(headers).lines, _date_line(_second), b"Content-Length: ")
+    head = _known_heads[status, headers] = b"".join(lines)
+    return head
 
 
 _status_lines: dict[int, bytes] = {}
@@ -187,12 +209,6 @@ def _status_line(status: int) -> bytes:
     return line
 
 
-_date: tuple[int, bytes] = (0, b"")
-
-
-def _date_line() -> bytes:
-    global _date
-    now = int(time.time())
-    if _date[0] != now:
-        _date = (now, f"Date: {formatdate(now, usegmt=True)}\r\n".encode())
-    return _date[1]
+@lru_cache(maxsize=1)
+def _date_line(second: int) -> bytes:
+    return f"Date: {formatdate(second, usegmt=True)}\r\n".encode()

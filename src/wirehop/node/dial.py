@@ -99,9 +99,10 @@ class Attempt(Errand, asyncio.Protocol):
         made: Callable[[asyncio.Transport], None],
         ended: Callable[[Errand, BaseException | None], None],
         handshake_timeout: float,
+        shutdown_timeout: float,
     ) -> None:
         self._made = made
-        super().__init__(_dial(target, self, handshake_timeout), ended)
+        super().__init__(_dial(target, self, handshake_timeout, shutdown_timeout), ended)
 
     def connection_made(self, transport: Any) -> None:
         if self.is_abandoned:
@@ -110,7 +111,9 @@ class Attempt(Errand, asyncio.Protocol):
             self._made(transport)
 
 
-async def _dial(target: Target, protocol: asyncio.Protocol, handshake_timeout: float) -> None:
+async def _dial(
+    target: Target, protocol: asyncio.Protocol, handshake_timeout: float, shutdown_timeout: float
+) -> None:
     tls: dict[str, Any] = {}
     if target.ssl_context is not None:
         tls = {
@@ -118,6 +121,7 @@ async def _dial(target: Target, protocol: asyncio.Protocol, handshake_timeout: f
             "server_hostname": target.server_hostname,
             # A timeout that the user gave is enough.
             "ssl_handshake_timeout": target.timeout or handshake_timeout,
+            "ssl_shutdown_timeout": shutdown_timeout,
         }
     try:
         async with asyncio.timeout(target.timeout) as limit:

@@ -43,7 +43,7 @@ class File(EventEmitter):
     So several actions can be issued at once, without waiting for ``open``. Each returns a promise,
     which settles before the next action starts. When one fails, its promise fails, ``error(exc)``
     is emitted, and the queue goes on with the next. An error that an ``error`` listener took need
-    not be taken from the promise too.
+    not be taken from the promise too; and that nobody reads a pipe any more is reported once.
 
     ``fd`` is the descriptor of a file that is open already. ``encoding`` says what ``read`` gives:
     bytes for "raw", text for "utf8" and "ascii". A File belongs to a loop only while something is
@@ -69,6 +69,8 @@ class File(EventEmitter):
         self._cost = 0
         self._reading: Reading | None = None
         self._is_leaving = False
+        self._is_unread = False
+        """Whether it was said that nobody reads it any more."""
         self._lock = threading.RLock()
         """Held by the thread that writes: it knows alone how much it has written."""
 
@@ -214,7 +216,10 @@ class File(EventEmitter):
                 action.promise.emit_error(error)
                 failed.append(action.promise)
         if error is not None:
-            was_taken = self.emit("error", error)
+            # A program that goes on printing to a reader who left would repeat it for ever.
+            was_said = self._is_unread and isinstance(error, BrokenPipeError)
+            self._is_unread = isinstance(error, BrokenPipeError)
+            was_taken = self.emit("error", error) or was_said
             # One report of one error, and none of what a listener took.
             for promise in failed[0 if was_taken else 1 :]:
                 promise.add_errback(_nothing)
@@ -236,6 +241,7 @@ class File(EventEmitter):
     def _has_opened(self, fd: Any, error: Exception | None) -> None:
         if error is None:
             self._fd = fd
+            self._is_unread = False
             self._decode = decoder(self._encoding)
         self._finish(error, fd)
 

@@ -104,7 +104,7 @@ class Connection(Stream):
         self._early = None
         self._decode = encodings.decoder(self._encoding)
         self.ready_state = "opening"
-        self._attempt = Attempt(target, self._reached, self._attempt_ended, HANDSHAKE_TIMEOUT)
+        self._attempt = Attempt(target, self._reached, self._attempt_ended, HANDSHAKE_TIMEOUT, SEND_TIMEOUT)
         alive.keep(self)
         return self._attempt
 
@@ -261,7 +261,11 @@ class Server(EventEmitter):
     async def _listen(self, port: int, host: str | None, ssl_context: ssl.SSLContext | None) -> None:
         options: dict[str, Any] = {"backlog": self._backlog}
         if ssl_context is not None:
-            options |= {"ssl": ssl_context, "ssl_handshake_timeout": HANDSHAKE_TIMEOUT}
+            options |= {
+                "ssl": ssl_context,
+                "ssl_handshake_timeout": HANDSHAKE_TIMEOUT,
+                "ssl_shutdown_timeout": SEND_TIMEOUT,
+            }
         if self.path is None:
             self._server = await bind.bind_port(self._accept, port, host, **options)
             self.host, self.port = self._server.sockets[0].getsockname()[:2]

@@ -147,7 +147,7 @@ class IncomingMessage(EventEmitter):
 
     def end(self) -> None:
         self.complete = True
-        if self._is_catching_up or self._listeners is NOBODY:
+        if self._listeners is NOBODY or self._is_catching_up:
             self._is_unheard = True
         else:
             self._emit_complete()

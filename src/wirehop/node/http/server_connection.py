@@ -183,6 +183,8 @@ class ServerConnection(tcp.Connection):
         response = self._owe(request, keep_alive and not self.server.is_closing)
         if not self.server.emit("request", request, response):
             response.respond(404)
+        if not request.has_body:
+            request.end()
 
     def body_arrived(self, body: bytes) -> None:
         if self._receiving is not None:

@@ -41,7 +41,7 @@ class ServerRequest(IncomingMessage):
         self.has_body = has_body
         """Whether the head announces a body (which may turn out to be empty)."""
         if not has_body:
-            self.complete = self._is_unheard = True
+            self.complete = True
 
     @property
     def uri(self) -> Uri:

@@ -1,4 +1,4 @@
-"""The guides say what is true: their programs run as they stand there."""
+"""The guides say what is true: their programs run as they stand there, and every option is there."""
 
 from __future__ import annotations
 
@@ -8,14 +8,36 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import PIPE
+from dataclasses import fields
 from pathlib import Path
 
 from tests.node.serving import get, post
 from tests.raw import connect
+from wirehop.anysocket.options import ConnectOptions, ListenOptions
 
 ROOT = Path(__file__).parent.parent
-GUIDE = (ROOT / "docs/node.md").read_text()
-NODE = {name: text for text, name in re.findall(r"```python\n(# (\w+\.py).*?)```", GUIDE, re.S)}
+
+
+def programs(guide: str) -> dict[str, str]:
+    """The programs of a guide, by their names."""
+    return {name: text for text, name in re.findall(r"```python\n(# (\w+\.py).*?)```", guide, re.S)}
+
+
+NODE = programs((ROOT / "docs/node.md").read_text())
+ANYSOCKET_GUIDE = (ROOT / "docs/anysocket.md").read_text()
+ANYSOCKET = programs(ANYSOCKET_GUIDE)
+
+
+async def start(name: str, folder: Path, port: int) -> asyncio.subprocess.Process:
+    """Start one of the programs of storey 3, on a port that is free here."""
+    path = folder / name
+    path.write_text(ANYSOCKET[name].replace("3000", str(port)))
+    return await asyncio.create_subprocess_exec(sys.executable, path, cwd=folder, stdout=PIPE, stderr=PIPE)
+
+
+async def kill(process: asyncio.subprocess.Process) -> None:
+    process.kill()
+    await process.communicate()
 
 
 async def run(name: str, folder: Path, port: int, program: str = "") -> asyncio.subprocess.Process:
@@ -53,6 +75,7 @@ async def end(process: asyncio.subprocess.Process) -> None:
 
 def test_every_program_is_run_here() -> None:
     assert set(NODE) == {"hello.py", "foo.py", "upload.py", "ask.py"}
+    assert set(ANYSOCKET) == {"server.py", "client.py", "site.py"}
 
 
 async def test_hello(tmp_path: Path) -> None:
@@ -92,3 +115,44 @@ async def test_upload_and_ask(tmp_path: Path) -> None:
     client = await run("ask.py", tmp_path, port)
     assert await client.communicate() == (b"0 bytes\n", b"")
     await end(server)
+
+
+async def test_a_server_and_a_client(tmp_path: Path) -> None:
+    port = free_port()
+    server = await start("server.py", tmp_path, port)
+    try:
+        assert server.stdout is not None
+        assert (await server.stdout.readline()).decode() == f"listening on {port}\n"
+        async with connect(port) as raw:
+            assert (await raw.ask(get())).body == b"peers come in here too\n"
+        client = await start("client.py", tmp_path, port)
+        assert await client.communicate() == (b"{'you said': {'ping': 1}} 3\n", b"")
+    finally:
+        await kill(server)
+
+
+async def test_a_site(tmp_path: Path) -> None:
+    port = free_port()
+    site = await start("site.py", tmp_path, port)
+    try:
+        await listens(port)
+        async with connect(port) as raw:
+            response = await raw.ask(get("/login?user=ada"))
+            assert response.header("set-cookie") == "user=ada; Path=/; HttpOnly; SameSite=Lax"
+            response = await raw.ask(get("/count", "Cookie: user=ada"))
+            assert response.body == b"".join(b"%d for ada\n" % number for number in range(5))
+            assert (await raw.ask(post("/upload", b"x" * 100_000))).body == b"100000 bytes\n"
+            assert (await raw.ask(get("/files/site.py"))).body == (tmp_path / "site.py").read_bytes()
+            upgrade = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
+            key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+            assert (await raw.ask(get("/", *upgrade, key))).status == 403
+    finally:
+        await kill(site)
+
+
+def test_every_option_is_in_the_guide() -> None:
+    limits = ANYSOCKET_GUIDE.split("## Limits")[1].split("\n## ")[0]
+    tls = {"cert", "key", "ca", "ssl_context", "wss_first"}
+    options = {field.name for of in (ListenOptions, ConnectOptions) for field in fields(of)}
+    assert set(re.findall(r"`(\w+)`", limits)) - {"listen", "connect"} == options - tls
+    assert all(re.search(rf"\b{name}=", ANYSOCKET_GUIDE) for name in tls)

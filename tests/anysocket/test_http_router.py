@@ -13,18 +13,10 @@ from typing import Any
 
 import pytest
 
+from tests.anysocket.site import site
 from tests.node.serving import chunked, get, post, request
 from tests.raw import Raw, connect, until
 from wirehop import AnyHTTPPeer, AnyHTTPRouter, AnySocket
-
-
-@asynccontextmanager
-async def site(**options: Any) -> AsyncIterator[tuple[AnySocket, AnyHTTPRouter, Raw]]:
-    """A server, its router, and a client that is connected to it."""
-    async with AnySocket() as server:
-        listener = await server.server("http", ip="127.0.0.1", port=0, **options)
-        async with connect(listener.port) as raw:
-            yield server, server.http, raw
 
 
 def says(text: str) -> Any:

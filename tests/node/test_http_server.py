@@ -246,6 +246,22 @@ async def test_a_body_that_is_too_short_ends_the_connection() -> None:
         assert (await raw.read_all()).endswith(b"\r\n\r\nhel")
 
 
+@pytest.mark.parametrize("length", [None, 10])
+async def test_a_response_that_is_broken_off_ends_the_connection(length: int | None) -> None:
+    def answer(request: http.ServerRequest, response: http.ServerResponse) -> None:
+        response.send_header(200, [] if length is None else [("Content-Length", length)])
+        response.send_body("half")
+        response.break_off()
+        response.break_off()
+        response.finish()
+
+    async with serve(answer) as server, connect(server.port) as raw:
+        await raw.send(get("/1") + get("/2"))
+        await raw.read_until(b"\r\n\r\n")
+        # No last chunk, and no second answer.
+        assert await raw.read_all() == (b"4\r\nhalf\r\n" if length is None else b"half")
+
+
 # --- pipelining
 
 

@@ -10,9 +10,11 @@ from types import MappingProxyType, TracebackType
 from typing import Any
 
 from wirehop.anysocket import rpc as rpc_module
+from wirehop.anysocket import tls
 from wirehop.anysocket.broadcast import gather
 from wirehop.anysocket.http import AnyHTTPRouter
-from wirehop.anysocket.listener import Listener, server_tls
+from wirehop.anysocket.http.cookies import cookie_header
+from wirehop.anysocket.listener import Listener
 from wirehop.anysocket.options import ConnectOptions, ListenOptions
 from wirehop.anysocket.peer import LINK, LOCAL_CLOSED, AnyPacket, AnyPeer
 from wirehop.anysocket.transports import ws
@@ -116,9 +118,9 @@ class AnySocket(EventEmitter):
         raises ``BroadcastError``, which has the other replies.
         """
         text = json.dumps(message)
-        return gather(
-            [peer._send(LINK, text, await_reply, None) for peer in self._peers.values()], await_reply
-        )
+        # A list of its own: who reads too little is cut by this, and leaves the peers.
+        peers = list(self._peers.values())
+        return gather([peer._send(LINK, text, await_reply, None) for peer in peers], await_reply)
 
     send = broadcast
 
@@ -130,8 +132,10 @@ class AnySocket(EventEmitter):
         """Accept peers and HTTP requests on a port.
 
         ``scheme`` is "ws" or "wss", or "http" or "https" for requests only; "ws" without a port
-        joins the HTTP listener that is open already. ``options`` is a port or a mapping with
-        the names of :class:`ListenOptions`, which may be keywords as well.
+        joins the listener that was opened last, as "wss" does if that one has TLS. ``options``
+        is a port or a mapping with the names of :class:`ListenOptions`, which may be keywords as
+        well. Raises ``ValueError`` and ``TypeError`` for options that make no sense, and
+        ``OSError`` for a port that is taken or a certificate that is none.
         """
         if isinstance(options, int):
             options = {"port": options}
@@ -140,12 +144,14 @@ class AnySocket(EventEmitter):
         if scheme not in ("ws", "wss", "http", "https"):
             raise ValueError(f"{scheme!r} is no scheme to listen on; there are ws, wss, http and https")
         if chosen.port is None:
-            if scheme in ("ws", "wss") and self._open:
+            if scheme in ("ws", "wss") and self._open and not tls.has_options(chosen):
                 listener = self._open[-1]
-                listener.accept_peers()
+                if scheme == "wss" and not listener.is_encrypted:
+                    raise ValueError("the listener that is open already is plaintext, wss cannot join it")
+                listener.accept_peers(chosen)
                 return listener
             raise ValueError("the option port is missing; 0 picks a free one")
-        listener = Listener(self, scheme, chosen, server_tls(scheme, chosen))
+        listener = Listener(self, scheme, chosen, tls.server_context(scheme, chosen))
         await listener.open()
         self._open.append(listener)
         return listener
@@ -157,21 +163,26 @@ class AnySocket(EventEmitter):
 
         ``scheme`` is "ws" or "wss"; the options are those of :class:`ConnectOptions`. Raises
         ``AuthError`` when either side refused the other, ``OSError`` (mostly a
-        ``ConnectionError``) when nothing listens there, and ``TimeoutError`` when
-        ``auth_timeout`` is over.
+        ``ConnectionError``) when nothing listens there, ``ssl.SSLError`` (one as well) when its
+        certificate is not good, ``TimeoutError`` when ``auth_timeout`` is over, and ``ValueError``
+        and ``TypeError`` for options that make no sense.
         """
         chosen = ConnectOptions.of(options)
         scheme = scheme.lower()
         if scheme not in ("ws", "wss"):
             raise ValueError(f"{scheme!r} is no scheme to connect with; there are ws and wss")
-        if scheme == "ws" and chosen.wss_first:
+        if scheme == "ws" and not chosen.wss_first and tls.has_options(chosen):
+            raise ValueError("ws is plaintext; with ca or ssl_context the scheme is wss")
+        context = tls.client_context(chosen) if scheme == "wss" or chosen.wss_first else None
+        if scheme == "ws" and context is not None:
             try:
-                return await self._connect("wss", host, port, chosen)
+                return await self._connect(context, host, port, chosen)
             except AuthError:
                 raise
             except OSError:
                 log.debug("no wss at %s:%s, trying ws", host, port)
-        return await self._connect(scheme, host, port, chosen)
+            context = None
+        return await self._connect(context, host, port, chosen)
 
     async def stop(self, timeout: float = 5.0) -> None:
         """Stop listening, let the answers in flight go out, and disconnect every peer.
@@ -201,6 +212,11 @@ class AnySocket(EventEmitter):
                     peer._connection.output.abort()
                 for listener in listeners:
                     listener.abort()
+                # A turn or two: what was cut is gone when this returns.
+                await asyncio.gather(
+                    *(peer.gone() for peer in list(self._connections)),
+                    *(listener.closed() for listener in listeners),
+                )
         for steps in (self._answers, self._steps):
             steps.cancel()
         if self._deadlines is not None and not self._connections:
@@ -222,19 +238,18 @@ class AnySocket(EventEmitter):
             self._deadlines = Deadlines(asyncio.get_running_loop())
         return self._deadlines
 
-    async def _connect(self, scheme: str, host: str, port: int, options: ConnectOptions) -> AnyPeer:
-        peer = AnyPeer(self, options)
-        peer.connecting = asyncio.get_running_loop().create_future()
+    async def _connect(
+        self, context: ssl.SSLContext | None, host: str, port: int, options: ConnectOptions
+    ) -> AnyPeer:
         headers = dict(options.headers or {})
         if options.cookies:
-            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in options.cookies.items())
-        tls: ssl.SSLContext | None = None
-        if scheme == "wss":
-            tls = options.ssl_context or ssl.create_default_context(cafile=options.ca)
+            headers["Cookie"] = cookie_header(options.cookies)
+        peer = AnyPeer(self, options)
+        peer.connecting = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(options.auth_timeout):
                 await ws.connect(
-                    host, port, peer, options, path=options.path, headers=headers, ssl_context=tls
+                    host, port, peer, options, path=options.path, headers=headers, ssl_context=context
                 )
                 return await peer.connecting
         except BaseException as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wirehop.anysocket.options import ListenOptions
 from wirehop.anysocket.peer import AnyPeer
@@ -15,7 +15,7 @@ from wirehop.node import http
 if TYPE_CHECKING:
     from wirehop.anysocket.anysocket import AnySocket
 
-__all__ = ["Listener", "server_tls"]
+__all__ = ["Listener"]
 
 
 class Listener:
@@ -27,10 +27,11 @@ class Listener:
         self.scheme = scheme
         self._socket = socket
         self._options = options
+        self._peer_options = options
         self._tls = tls
-        self._server = http.Server(self._request)
+        self._server = http.Server(self._request, limits=options.http_limits())
         if scheme in ("ws", "wss"):
-            self.accept_peers()
+            self.accept_peers(options)
 
     @property
     def host(self) -> str:
@@ -70,8 +71,13 @@ class Listener:
         assert port is not None
         await self._server.listen(port, self._options.ip, ssl_context=self._tls)
 
-    def accept_peers(self) -> None:
-        """Accept WebSockets as well."""
+    @property
+    def is_encrypted(self) -> bool:
+        return self._tls is not None
+
+    def accept_peers(self, options: ListenOptions) -> None:
+        """Accept WebSockets as well, with these options."""
+        self._peer_options = options
         if not self._server.listeners("upgrade"):
             self._server.on("upgrade", self._upgrade)
 
@@ -96,30 +102,11 @@ class Listener:
             response.respond(refusal.status, list(refusal.headers.items()), refusal.text)
             return
         if self._socket.http.allows_upgrade(self._socket, request, connection):
-            ws.accept(request, connection, tail, AnyPeer(self._socket, self._options), self._options)
+            peer = AnyPeer(self._socket, self._peer_options)
+            ws.accept(request, connection, tail, peer, self._peer_options)
 
     def _check_origin(self, request: http.ServerRequest) -> None:
-        allowed = self._options.allowed_origins
+        allowed = self._peer_options.allowed_origins
         origin = request.header("origin")
         if allowed is not None and origin is not None and origin not in allowed:
             raise ws.Refusal(403, "this origin may not connect")
-
-
-def server_tls(scheme: str, options: ListenOptions) -> ssl.SSLContext | None:
-    """The TLS context of a listener, or None for plaintext.
-
-    Raises ``ValueError`` when scheme and options do not fit, and ``OSError`` for a
-    certificate that cannot be read: a listener never falls back to plaintext.
-    """
-    given: Any = options.ssl_context or options.cert or options.key
-    if scheme in ("ws", "http"):
-        if given:
-            raise ValueError(f"{scheme} is plaintext; with a certificate the scheme is {scheme}s")
-        return None
-    if options.ssl_context is not None:
-        return options.ssl_context
-    if options.cert is None:
-        raise ValueError(f"{scheme} needs the option cert, or ssl_context")
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(options.cert, options.key)
-    return context

@@ -9,12 +9,15 @@ from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 from wirehop.anysocket.wire.protocol import Rules
+from wirehop.node.http import Limits
 
 __all__ = ["ConnectOptions", "ListenOptions", "PeerOptions"]
 
 Options = TypeVar("Options", bound="PeerOptions")
 
 Path = str | os.PathLike[str]
+
+_HTTP = Limits()
 
 
 @dataclass(frozen=True)
@@ -52,21 +55,30 @@ class PeerOptions(Rules):
     def of(cls: type[Options], options: Mapping[str, Any]) -> Options:
         """The options of a call. Raises ``TypeError`` for an unknown name and ``ValueError``
         for a value that makes no sense."""
-        known = {field.name for field in fields(cls)}
+        known = {field.name: field.default for field in fields(cls)}
         for name in options:
             if name not in known:
                 raise TypeError(f"{name!r} is no option here; there are {', '.join(sorted(known))}")
         made = cls(**options)
-        for name in _POSITIVE & known:
+        for name in _POSITIVE & known.keys():
             value = getattr(made, name)
-            if value is not None and not (isinstance(value, (int, float)) and value > 0):
+            may_be_none = known[name] is None
+            if not (value is None and may_be_none) and not (isinstance(value, (int, float)) and value > 0):
                 raise ValueError(f"{name} must be a number above 0, not {value!r}")
         return made
 
 
 _POSITIVE = frozenset(
     field.name for field in fields(PeerOptions) if field.name not in ("heartbeat_enabled", "tcp_keep_alive")
-) | {"body_limit"}
+) | {
+    "body_limit",
+    "head_timeout",
+    "idle_timeout",
+    "max_head",
+    "max_headers",
+    "max_pipelined",
+    "request_timeout",
+}
 
 
 @dataclass(frozen=True)
@@ -92,7 +104,40 @@ class ListenOptions(PeerOptions):
     """Origins from which browsers may connect; others get 403. None allows any."""
 
     body_limit: int = 10_000_000
-    """Bytes of a request's body (413 above)."""
+    """Bytes of a request's body (413 above), where the route does not read it itself."""
+
+    max_head: int = _HTTP.max_head
+    """Bytes of a request line with its headers (431 above): twice what browsers send."""
+
+    max_headers: int = _HTTP.max_headers
+    """Headers of one request (431 above): browsers send about twenty."""
+
+    max_pipelined: int = _HTTP.max_pipelined
+    """Requests of one connection without an answer, above which reading pauses."""
+
+    head_timeout: float = _HTTP.head_timeout
+    """For the head of a request to be complete (408): what a phone on a bad line needs."""
+
+    request_timeout: float = _HTTP.request_timeout
+    """For a whole request to be received (408)."""
+
+    idle_timeout: float = _HTTP.idle_timeout
+    """Between two requests of one connection; then it is closed."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.allowed_origins, str):
+            raise TypeError("allowed_origins is a collection of origins, not a text")
+
+    def http_limits(self) -> Limits:
+        """The limits of the HTTP side."""
+        return Limits(
+            max_head=self.max_head,
+            max_headers=self.max_headers,
+            max_pipelined=self.max_pipelined,
+            head_timeout=self.head_timeout,
+            request_timeout=self.request_timeout,
+            idle_timeout=self.idle_timeout,
+        )
 
 
 @dataclass(frozen=True)
@@ -100,10 +145,10 @@ class ConnectOptions(PeerOptions):
     """Options of :meth:`AnySocket.connect`."""
 
     cookies: Mapping[str, str] | None = None
-    """Sent with the WebSocket request."""
+    """Sent with the WebSocket request; ``ValueError`` for one that cannot be."""
 
     headers: Mapping[str, str] | None = None
-    """Sent with the WebSocket request."""
+    """Sent with the WebSocket request; ``ValueError`` for one that cannot be."""
 
     path: str = "/"
     """Requested path; anysocket servers accept every one."""

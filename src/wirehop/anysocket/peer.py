@@ -171,6 +171,10 @@ class AnyPeer(EventEmitter):
             return self._connection.output
         self._pending.check()
         seq = self._protocol.send(kind, text)
+        cut = self._connection.output.closed_because
+        if cut is not None:
+            # This message was one too many for a remote that does not read.
+            return _closed(cut)
         deadline = self._loop.time() + (self._options.reply_timeout if timeout is None else timeout)
         future = self._pending.add(seq, deadline)
         self._alarm.by(deadline)

@@ -1,7 +1,10 @@
 """HTTP on the port of the peers.
 
-router   which function answers which request
-peer     one request and its answer
+router         which function answers which request
+peer           one request and its answer
+cookies        what a client sent, and what it is told to keep
+static         files as answers
+content_types  the types of these, by their names
 """
 
 from __future__ import annotations

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wirehop.anysocket.http.peer import AnyHTTPPeer
@@ -75,9 +77,27 @@ class AnyHTTPRouter:
         """Answer HEAD on ``path``; the body of the answer is not sent."""
         return self.on("head", path, callback, stream=stream)
 
+    def static(self, url: str, directory: str | os.PathLike[str] | None = None) -> None:
+        """Answer GET and HEAD on what is below ``url`` with the files below ``directory``, as
+        :meth:`AnyHTTPPeer.serve_file` does; 404 for all else, directories among it.
+
+        Without a directory it is the one of that name in the working directory of this moment.
+        What a link leads out of it to is not there.
+        """
+        prefix = f"/{url.strip('/')}/".replace("//", "/")
+        root = os.path.abspath("." + prefix if directory is None else directory)
+
+        def serve(peer: AnyHTTPPeer) -> None:
+            peer.serve_from(root, peer.url[len(prefix) :])
+
+        below = re.compile("^" + re.escape(prefix))
+        self.get(below, serve)
+        self.head(below, serve)
+
     def upgrade(self, callback: C) -> C:
-        """Look at each WebSocket request; ``peer.end()`` refuses it, and so does an error. A
-        plain function only: raises ``TypeError`` for a coroutine function."""
+        """Look at each WebSocket request; ``peer.end()`` refuses it, and so does an error. What
+        is said to the peer otherwise, a cookie too, goes nowhere. A plain function only: raises
+        ``TypeError`` for a coroutine function."""
         if inspect.iscoroutinefunction(callback):
             raise TypeError("the upgrade callback must be a plain function: the client waits for it")
         self._upgrade = callback
@@ -98,7 +118,7 @@ class AnyHTTPRouter:
         path = request.url.partition("?")[0]
         route = self._find(request.method.lower(), path)
         if not request.has_body or (route is not None and route[1]):
-            self._call(socket, AnyHTTPPeer(request, response), route)
+            self._call(socket, AnyHTTPPeer(socket, request, response), route)
             return
         work = self._collect(socket, request, response, route, body_limit)
         socket._start(work, "message")
@@ -108,7 +128,7 @@ class AnyHTTPRouter:
         if self._upgrade is None:
             return True
         response = connection.refuse_upgrade(request)
-        peer = AnyHTTPPeer(request, response, upgrade=True)
+        peer = AnyHTTPPeer(socket, request, response, upgrade=True)
         try:
             result = self._upgrade(peer)
             if isinstance(result, Coroutine):
@@ -146,11 +166,11 @@ class AnyHTTPRouter:
             body = await request.read(limit)
         except PayloadTooLarge:
             response.keep_alive = False
-            AnyHTTPPeer(request, response).fail(413)
+            AnyHTTPPeer(socket, request, response).fail(413)
         except ConnectionClosed:
             pass
         else:
-            self._call(socket, AnyHTTPPeer(request, response, body=body), route)
+            self._call(socket, AnyHTTPPeer(socket, request, response, body=body), route)
 
     def _call(self, socket: AnySocket, peer: AnyHTTPPeer, route: tuple[Callback, bool] | None) -> None:
         peer.header("ANYSOCKET-ID", socket.id)
@@ -158,19 +178,20 @@ class AnyHTTPRouter:
             self._fail(socket, peer, LookupError(f"No route for path: '{peer.url}'"), 404)
             return
 
-        def failed(error: Exception) -> None:
-            socket._listener_failed(f"http {peer.query.method} {peer.url}", error)
-            self._fail(socket, peer, error, 500)
-
         try:
             result = route[0](peer)
             if isinstance(result, Coroutine):
-                socket._answers.start(result, failed)
+                socket._answers.start(result, partial(self.failed, socket, peer))
         except Exception as error:
-            failed(error)
+            self.failed(socket, peer, error)
+
+    def failed(self, socket: AnySocket, peer: AnyHTTPPeer, error: Exception) -> None:
+        """What should have answered raised an error."""
+        socket._listener_failed(f"http {peer.query.method} {peer.url}", error)
+        self._fail(socket, peer, error, 500)
 
     def _fail(self, socket: AnySocket, peer: AnyHTTPPeer, error: Exception, status: int) -> None:
-        if self._error is not None and not _is_gone(peer, error):
+        if self._error is not None and not peer.has_begun() and not _is_gone(peer, error):
             peer.reset(status)
             try:
                 result = self._error(peer, error)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import re
 import ssl
 from collections.abc import Mapping
 from typing import Any
@@ -18,9 +19,11 @@ from picows.picows import WSAutoPingStrategy, WSProtocol  # type: ignore[attr-de
 
 from wirehop.anysocket.options import PeerOptions
 from wirehop.anysocket.transports import Receiver
+from wirehop.anysocket.transports.keep_alive import keep_alive
 from wirehop.core.output import Output
 from wirehop.errors import AuthError
 from wirehop.node.http import ServerConnection, ServerRequest
+from wirehop.node.http.headers import Fields
 
 __all__ = ["Refusal", "WSConnection", "accept", "check", "connect"]
 
@@ -36,6 +39,8 @@ TEXT, CONTINUATION, PING, PONG, CLOSE = (
 )
 
 INVALID = "Invalid Packet!"
+
+_PATH = re.compile(r"/[!-\"$-~]*")
 
 
 class Refusal(Exception):
@@ -219,8 +224,17 @@ class WSConnection(picows.WSListener):
             self.close(code, detail)
 
     def _end_by(self) -> None:
-        timeout = self._options.close_timeout
-        self._closing = self._loop.call_later(timeout, self.output.abort)
+        """The remote has so long to answer our Close, and as long again while it goes on reading
+        what was sent before it."""
+        self.output.flush()
+        waiting = self.output.transport.get_write_buffer_size()
+        self._closing = self._loop.call_later(self._options.close_timeout, self._overdue, waiting)
+
+    def _overdue(self, waited: int) -> None:
+        if self.output.transport.get_write_buffer_size() < waited:
+            self._end_by()
+        else:
+            self.output.abort()
 
 
 _buffer_updated = WSProtocol.buffer_updated
@@ -256,6 +270,7 @@ class _Socket(WSProtocol):  # type: ignore[misc]
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         options = self._options
+        keep_alive(transport, options)
         self.connection.output = Output(
             transport,
             asyncio.get_running_loop(),
@@ -350,8 +365,13 @@ async def connect(
     """Open a WebSocket; ``receiver`` is told when it is made.
 
     Raises ``OSError`` when nothing listens, ``TimeoutError`` when the handshake takes longer
-    than ``auth_timeout``, and ``AuthError`` when the server refuses it.
+    than ``auth_timeout``, ``AuthError`` when the server refuses it, and ``ValueError`` for
+    a path or headers that cannot be sent.
     """
+    # For its checks: nothing may become a header of its own.
+    Fields((headers or {}).items())
+    if not _PATH.fullmatch(path):
+        raise ValueError(f"{path!r} is no path: a slash first, and neither blanks nor other than ASCII")
     loop = asyncio.get_running_loop()
     ws = WSConnection(receiver, options)
     name = f"[{host}]" if ":" in host else host

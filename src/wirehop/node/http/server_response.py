@@ -119,6 +119,13 @@ class ServerResponse(OutgoingMessage):
         self.finished = True
         self.connection.response_finished(self)
 
+    def break_off(self) -> None:
+        """End it where it is: the connection closes after what was sent, and the client sees that
+        something is missing (but for HTTP/1.0 without a Content-Length, which has no way to say so)."""
+        if not self.finished:
+            self.keep_alive = False
+            self._end_with(b"")
+
     def respond(self, status: int, headers: Headers = (), body: bytes | str = b"") -> None:
         """The whole response in one call, with its Content-Length."""
         data = body if type(body) is bytes else encode(body)

@@ -18,6 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -42,6 +43,10 @@ SETTLE_SECONDS = 0.5
 """Before the memory of a server is read that has nothing to do any more."""
 FIRST_CONNECTIONS = 16
 """What a server needs only once belongs to these, which come and go before the idle ones."""
+
+
+Place = Mapping[str, int | str]
+"""Where a server listens, as options of a load generator: a port, or the path of a Unix socket."""
 
 
 class BenchError(Exception):
@@ -93,8 +98,8 @@ def raise_descriptor_limit() -> None:
 
 
 def measure(server: Server, scenario: Scenario, seconds: float, cores: Cores) -> Figures:
-    with _running(server, cores.server) as (process, port):
-        options = {"port": port, **scenario.load, "seconds": seconds, "warmup": scenario.warmup}
+    with _running(server, cores.server) as (process, place):
+        options = {**place, **scenario.load, "seconds": seconds, "warmup": scenario.warmup}
         with _started(scenario.generator, options, cores) as generator:
             rss = _memory_near_the_end(process, generator, scenario.warmup + seconds * MEMORY_IS_READ_AT)
             output, _ = generator.communicate()
@@ -114,12 +119,12 @@ def measure(server: Server, scenario: Scenario, seconds: float, cores: Cores) ->
 
 
 def measure_idle(server: Server, load: IdleLoad, cores: Cores) -> IdleMemory:
-    with _running(server, cores.server) as (process, port):
-        with _idle_connections(server, load.generator, port, FIRST_CONNECTIONS, cores):
+    with _running(server, cores.server) as (process, place):
+        with _idle_connections(server, load.generator, place, FIRST_CONNECTIONS, cores):
             pass
         time.sleep(SETTLE_SECONDS)
         before = _memory(process, "VmRSS")
-        with _idle_connections(server, load.generator, port, load.connections, cores):
+        with _idle_connections(server, load.generator, place, load.connections, cores):
             time.sleep(SETTLE_SECONDS)
             after = _memory(process, "VmRSS")
         return IdleMemory(before, after, load.connections)
@@ -130,7 +135,7 @@ def measure_idle(server: Server, load: IdleLoad, cores: Cores) -> IdleMemory:
 
 @contextmanager
 def _started(
-    name: str, options: Mapping[str, int | float], cores: Cores, *, stdin: int | None = None
+    name: str, options: Mapping[str, int | float | str], cores: Cores, *, stdin: int | None = None
 ) -> Iterator[subprocess.Popen[str]]:
     arguments = [text for option, value in options.items() for text in (f"--{option}", str(value))]
     with _pinned_to(cores.generator):
@@ -145,9 +150,9 @@ def _started(
 
 
 @contextmanager
-def _idle_connections(server: Server, name: str, port: int, count: int, cores: Cores) -> Iterator[None]:
+def _idle_connections(server: Server, name: str, place: Place, count: int, cores: Cores) -> Iterator[None]:
     """Connections that stay open inside of the block, where each has had its answer."""
-    options = {"port": port, "connections": count, "idle": 1}
+    options = {**place, "connections": count, "idle": 1}
     with _started(name, options, cores, stdin=subprocess.PIPE) as generator:
         line = _line(generator.stdout, IDLE_SECONDS)
         if not line or json.loads(line) != {"idle": count}:
@@ -201,8 +206,14 @@ def _family(pid: int) -> list[int]:
 
 
 @contextmanager
-def _running(server: Server, core: int) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    arguments = [argument.format(port=_free_port()) for argument in server.arguments]
+def _running(server: Server, core: int) -> Iterator[tuple[subprocess.Popen[str], Place]]:
+    with tempfile.TemporaryDirectory() as folder, _process(server, core, folder) as process:
+        yield process, _announced_place(server, process)
+
+
+@contextmanager
+def _process(server: Server, core: int, folder: str) -> Iterator[subprocess.Popen[str]]:
+    arguments = [argument.format(port=_free_port(), path=f"{folder}/socket") for argument in server.arguments]
     with _pinned_to(core):
         process = subprocess.Popen(
             [_executable(server.program), *arguments],
@@ -214,7 +225,7 @@ def _running(server: Server, core: int) -> Iterator[tuple[subprocess.Popen[str],
         )
     with process:
         try:
-            yield process, _announced_port(server, process)
+            yield process
         finally:
             process.terminate()
             try:
@@ -224,12 +235,14 @@ def _running(server: Server, core: int) -> Iterator[tuple[subprocess.Popen[str],
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def _announced_port(server: Server, process: subprocess.Popen[str]) -> int:
+def _announced_place(server: Server, process: subprocess.Popen[str]) -> Place:
     line = _line(process.stdout, START_SECONDS)
-    word, _, port = line.strip().partition(" ")
-    if word != "ready" or not port.isdecimal():
-        raise BenchError(f"{server.name} did not say which port it listens on, but {line!r}")
-    return int(port)
+    word, _, place = line.strip().partition(" ")
+    if word == "ready" and place.isdecimal():
+        return {"port": int(place)}
+    if word == "ready" and place:
+        return {"path": place}
+    raise BenchError(f"{server.name} did not say where it listens, but {line!r}")
 
 
 def _free_port() -> int:

@@ -1,7 +1,9 @@
 """What is measured: each scenario sets servers against each other under one load.
 
 A new scenario is a declaration at the end of this file. A new generator is a file
-``load/NAME_load.c``, a new server a program in ``servers/`` that prints ``ready PORT``.
+``load/NAME_load.c``, a new server a program in ``servers/`` that prints ``ready PORT``, or
+``ready PATH`` if it listens at a Unix socket. Where clients are compared they stand in the servers'
+place: they say ``ready`` and connect to the port, where the generator then is the server.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ class Server:
     name: str
     program: Program
     arguments: tuple[str, ...]
-    """Relative to ``servers/``; ``{port}`` becomes a free port, for who cannot pick one."""
+    """Relative to ``servers/``; ``{port}`` becomes a free port, for who cannot pick one, and
+    ``{path}`` a path where a Unix socket can be."""
     packages: tuple[str, ...]
     """Of npm or PyPI, as the program wants it: what must be there, and whose version matters."""
 
@@ -107,6 +110,22 @@ NODE_NET = Server("node:net", "node", ("node_net.js",), ())
 WIREHOP_TCP = Server("wirehop", "python", ("wirehop_tcp.py",), ("wirehop", "uvloop"))
 BARE_TCP = Server("bare uvloop", "python", ("bare_tcp.py",), ("uvloop",))
 
+WIREHOP_SOCKHOP_NEEDS = ("wirehop", "uvloop", "orjson")
+NPM_SOCKHOP = Server("npm sockhop", "node", ("npm_sockhop.js", "{port}"), ("sockhop",))
+WIREHOP_SOCKHOP = Server("wirehop", "python", ("wirehop_sockhop.py",), WIREHOP_SOCKHOP_NEEDS)
+NPM_SOCKHOP_UNIX = replace(NPM_SOCKHOP, arguments=("npm_sockhop.js", "{path}"))
+WIREHOP_SOCKHOP_UNIX = replace(WIREHOP_SOCKHOP, arguments=("wirehop_sockhop.py", "{path}"))
+CLIENT_OUTSTANDING = 256
+NPM_SOCKHOP_CLIENT = Server(
+    "npm sockhop", "node", ("npm_sockhop_client.js", "{port}", str(CLIENT_OUTSTANDING)), ("sockhop",)
+)
+WIREHOP_SOCKHOP_CLIENT = Server(
+    "wirehop",
+    "python",
+    ("wirehop_sockhop_client.py", "{port}", str(CLIENT_OUTSTANDING)),
+    WIREHOP_SOCKHOP_NEEDS,
+)
+
 SCENARIOS: tuple[Scenario | IdleScenario, ...] = (
     Scenario(
         name="anysocket-64x1",
@@ -180,12 +199,68 @@ SCENARIOS: tuple[Scenario | IdleScenario, ...] = (
         target=0.9,
         others=(NODE_NET,),
     ),
+    Scenario(
+        name="sockhop-64x1",
+        title="sockhop request and response: 64 clients with 1 request under way each, 64 bytes",
+        generator="sockhop",
+        load={"connections": 64, "outstanding": 1, "size": 64},
+        baseline=NPM_SOCKHOP,
+        subject=WIREHOP_SOCKHOP,
+        target=1.3,
+    ),
+    Scenario(
+        name="sockhop-1x64",
+        title="sockhop request and response: 1 client with 64 requests under way, 64 bytes",
+        generator="sockhop",
+        load={"connections": 1, "outstanding": 64, "size": 64},
+        baseline=NPM_SOCKHOP,
+        subject=WIREHOP_SOCKHOP,
+        target=1.5,
+    ),
+    Scenario(
+        name="sockhop-oneway",
+        # The second group is there while the answer to the first one is on its way.
+        title="sockhop messages one way: 4 clients, each 64th of 64 bytes calls back, 128 under way",
+        generator="sockhop",
+        load={"connections": 4, "outstanding": 2, "size": 64, "group": 64},
+        baseline=NPM_SOCKHOP,
+        subject=WIREHOP_SOCKHOP,
+        target=1.4,
+    ),
+    Scenario(
+        name="sockhop-1mib",
+        title="sockhop request and response: 2 clients with 1 request under way each, 1 MiB",
+        generator="sockhop",
+        load={"connections": 2, "outstanding": 1, "size": 1 << 20},
+        baseline=NPM_SOCKHOP,
+        subject=WIREHOP_SOCKHOP,
+        target=2.5,
+    ),
+    Scenario(
+        name="sockhop-unix-1x64",
+        title="sockhop over a Unix socket: 1 client with 64 requests under way, 64 bytes",
+        generator="sockhop",
+        load={"connections": 1, "outstanding": 64, "size": 64},
+        baseline=NPM_SOCKHOP_UNIX,
+        subject=WIREHOP_SOCKHOP_UNIX,
+        target=1.5,
+    ),
+    Scenario(
+        name="sockhop-client",
+        title=f"sockhop client: {CLIENT_OUTSTANDING} requests under way with a server in C, 64 bytes",
+        generator="sockhop_echo",
+        load={"connections": 1, "outstanding": CLIENT_OUTSTANDING},
+        baseline=NPM_SOCKHOP_CLIENT,
+        subject=WIREHOP_SOCKHOP_CLIENT,
+        target=1.3,
+    ),
     IdleScenario(
         name="idle-memory",
         title="Memory of an idle connection, which has had one answer",
         loads=(
             IdleLoad("HTTP connections", "http", 2000, (NODE_HTTP, WIREHOP_HTTP, AIOHTTP, UVICORN, GRANIAN)),
             IdleLoad("anysocket peers", "anysocket", 1000, (NPM_ANYSOCKET, WIREHOP_ANYSOCKET)),
+            IdleLoad("sockhop clients", "sockhop", 1000, (NPM_SOCKHOP, WIREHOP_SOCKHOP)),
         ),
     ),
 )

@@ -58,6 +58,7 @@ struct options parse_options(int argc, char **argv, unsigned accepted)
         {"warmup", required_argument, NULL, 'w'},      {"outstanding", required_argument, NULL, OUTSTANDING},
         {"size", required_argument, NULL, SIZE},       {"pipeline", required_argument, NULL, PIPELINE},
         {"idle", required_argument, NULL, IDLE},       {"headers", required_argument, NULL, HEADERS},
+        {"path", required_argument, NULL, UNIX_PATH},  {"group", required_argument, NULL, GROUP},
         {NULL, 0, NULL, 0},
     };
     struct options options = {.host = "127.0.0.1", .connections = 1, .outstanding = 1,
@@ -72,6 +73,8 @@ struct options parse_options(int argc, char **argv, unsigned accepted)
         case OUTSTANDING:
         case PIPELINE: options.outstanding = parse_count(known[index].name, optarg, 65536); break;
         case SIZE: options.size = parse_count("size", optarg, 1 << 30); break;
+        case GROUP: options.group = parse_count("group", optarg, 65536); break;
+        case UNIX_PATH: options.path = optarg; break;
         case HEADERS: options.headers = parse_switch("headers", optarg); break;
         case IDLE: options.idle = parse_switch("idle", optarg); break;
         case 's': options.seconds = parse_number("seconds", optarg, 0.01, 86400); break;
@@ -81,8 +84,8 @@ struct options parse_options(int argc, char **argv, unsigned accepted)
     }
     if (optind != argc)
         fail("what is \"%s\"?", argv[optind]);
-    if (!options.port)
-        fail("--port is missing");
+    if (!options.port == !options.path)
+        fail("give --port%s", accepted & UNIX_PATH ? " or --path" : "");
     return options;
 }
 
@@ -167,10 +170,15 @@ static uint64_t middle_of_bucket(unsigned bucket)
 
 void record_reply(struct measurement *measurement, uint64_t latency_ns)
 {
+    record_group(measurement, latency_ns, 1);
+}
+
+void record_group(struct measurement *measurement, uint64_t latency_ns, uint32_t messages)
+{
     if (measurement->phase != MEASURING)
         return;
-    measurement->requests++;
-    measurement->histogram[bucket_of(latency_ns)]++;
+    measurement->requests += messages;
+    measurement->histogram[bucket_of(latency_ns)] += messages;
     if (latency_ns > measurement->slowest_ns)
         measurement->slowest_ns = latency_ns;
 }

@@ -15,9 +15,11 @@
 struct options {
     const char *host;
     uint16_t port;
+    const char *path;     /* of a Unix socket, in place of host and port; else NULL */
     uint32_t connections;
     uint32_t outstanding; /* requests under way on each connection */
     uint32_t size;        /* bytes of a payload */
+    uint32_t group;       /* one-way messages of which only the last is answered; 0: requests */
     bool headers;         /* a browser's, not only those that must be there */
     bool idle;            /* one request on each connection, and then nothing */
     double seconds;
@@ -25,7 +27,15 @@ struct options {
 };
 
 /* Those that only some generators have; --pipeline is another name of --outstanding. */
-enum option_name { OUTSTANDING = 1 << 8, PIPELINE = 1 << 9, SIZE = 1 << 10, HEADERS = 1 << 11, IDLE = 1 << 12 };
+enum option_name {
+    OUTSTANDING = 1 << 8,
+    PIPELINE = 1 << 9,
+    SIZE = 1 << 10,
+    HEADERS = 1 << 11,
+    IDLE = 1 << 12,
+    UNIX_PATH = 1 << 13,
+    GROUP = 1 << 14,
+};
 
 enum phase { WARMING_UP, MEASURING, DRAINING };
 
@@ -60,6 +70,9 @@ uint64_t now_ns(void);
 void start_phases(struct measurement *measurement, const struct options *options);
 void advance_phase(struct measurement *measurement, uint64_t now);
 void record_reply(struct measurement *measurement, uint64_t latency_ns);
+
+/* One reply that answers for so many messages. */
+void record_group(struct measurement *measurement, uint64_t latency_ns, uint32_t messages);
 void print_report(const struct measurement *measurement, const struct options *options);
 
 #endif

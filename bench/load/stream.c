@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum {
@@ -119,25 +120,85 @@ void stream_flush(struct stream *stream)
 
 /* ---- beginning and end -------------------------------------------------------------- */
 
-static int connect_to(const char *host, uint16_t port)
+static struct sockaddr_in address_of(const char *host, uint16_t port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
     if (inet_pton(AF_INET, host, &address.sin_addr) != 1)
         fail("\"%s\" is not an IPv4 address", host);
-    struct timeval patience = {.tv_sec = PATIENCE_SECONDS};
+    return address;
+}
+
+static bool set_flag(int socket, int level, int name)
+{
     int on = 1;
+    return setsockopt(socket, level, name, &on, sizeof on) == 0;
+}
+
+static bool set_patience(int socket)
+{
+    struct timeval patience = {.tv_sec = PATIENCE_SECONDS};
+    return setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0;
+}
+
+static int connect_to(const char *host, uint16_t port)
+{
+    struct sockaddr_in address = address_of(host, port);
     int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (client < 0 || setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0
-        || setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0
+    if (client < 0 || !set_flag(client, IPPROTO_TCP, TCP_NODELAY) || !set_patience(client)
         || connect(client, (struct sockaddr *)&address, sizeof address) < 0)
         fail("connecting to %s:%d: %s", host, port, strerror(errno));
     return client;
 }
 
+static int connect_to_path(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path)
+        fail("\"%s\" is too long for a Unix socket", path);
+    strcpy(address.sun_path, path);
+    int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (client < 0 || !set_patience(client)
+        || connect(client, (struct sockaddr *)&address, sizeof address) < 0)
+        fail("connecting to %s: %s", path, strerror(errno));
+    return client;
+}
+
+int listen_on(const char *host, uint16_t port)
+{
+    struct sockaddr_in address = address_of(host, port);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (listener < 0 || !set_flag(listener, SOL_SOCKET, SO_REUSEADDR) || !set_patience(listener)
+        || bind(listener, (struct sockaddr *)&address, sizeof address) < 0 || listen(listener, SOMAXCONN) < 0)
+        fail("listening on %s:%d: %s", host, port, strerror(errno));
+    return listener;
+}
+
+static int accept_from(int listener)
+{
+    int client = accept(listener, NULL, NULL);
+    if (client < 0 || !set_flag(client, IPPROTO_TCP, TCP_NODELAY))
+        fail("waiting for a connection: %s", strerror(errno));
+    return client;
+}
+
+static void make_stream(struct stream *stream, int socket, size_t input, size_t output)
+{
+    *stream = (struct stream){.socket = socket, .input = make_buffer(input), .output = make_buffer(output)};
+}
+
 void stream_open(struct stream *stream, const char *host, uint16_t port, size_t input, size_t output)
 {
-    *stream = (struct stream){
-        .socket = connect_to(host, port), .input = make_buffer(input), .output = make_buffer(output)};
+    make_stream(stream, connect_to(host, port), input, output);
+}
+
+void stream_open_path(struct stream *stream, const char *path, size_t input, size_t output)
+{
+    make_stream(stream, connect_to_path(path), input, output);
+}
+
+void stream_accept(struct stream *stream, int listener, size_t input, size_t output)
+{
+    make_stream(stream, accept_from(listener), input, output);
 }
 
 void stream_close(struct stream *stream)

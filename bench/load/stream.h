@@ -1,6 +1,6 @@
 /*
- * A TCP connection for load generators, with buffers that are allocated once. Whatever a
- * well-behaved server would not do ends the process.
+ * A connection for load generators (TCP, or a Unix socket), with buffers that are allocated once.
+ * Whatever a well-behaved server would not do ends the process.
  */
 #ifndef STREAM_H
 #define STREAM_H
@@ -32,6 +32,15 @@ void raise_descriptor_limit(void);
 /* Connects, and blocks until that is done. The two numbers are the bytes that may be under way
  * in each direction. */
 void stream_open(struct stream *stream, const char *host, uint16_t port, size_t input, size_t output);
+
+/* The same for a Unix socket. */
+void stream_open_path(struct stream *stream, const char *path, size_t input, size_t output);
+
+/* A socket that listens, for generators that are the server of a client under load. */
+int listen_on(const char *host, uint16_t port);
+
+/* The next connection that it gets, for which this blocks some seconds. */
+void stream_accept(struct stream *stream, int listener, size_t input, size_t output);
 
 /* From here on nothing blocks, and epoll returns the stream. `owner` is whose it is. */
 void stream_watch(struct stream *stream, int epoll, void *owner);

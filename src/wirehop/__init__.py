@@ -1,6 +1,7 @@
 """Wirehop: evented networking, one house of three storeys on asyncio.
 
-``wirehop.node`` has bytes, ``wirehop.anysocket`` peers; ``wirehop.errors`` what goes wrong.
+``wirehop.node`` has bytes, ``wirehop.sockhop`` typed objects, ``wirehop.anysocket`` peers;
+``wirehop.errors`` what goes wrong.
 """
 
 from __future__ import annotations
@@ -8,6 +9,20 @@ from __future__ import annotations
 from wirehop import errors, node
 from wirehop.anysocket import AnyHTTPPeer, AnyHTTPRouter, AnyPacket, AnyPeer, AnySocket, Packer
 from wirehop.core.events import EventEmitter
+from wirehop.sockhop import (
+    ObjectBuffer,
+    SockhopClient,
+    SockhopError,
+    SockhopPing,
+    SockhopPong,
+    SockhopRequest,
+    SockhopResponsePacket,
+    SockhopResponseReadableStream,
+    SockhopResponseWriteableStream,
+    SockhopServer,
+    SockhopSession,
+    TimedMap,
+)
 
 __all__ = [
     "AnyHTTPPeer",
@@ -16,7 +31,19 @@ __all__ = [
     "AnyPeer",
     "AnySocket",
     "EventEmitter",
+    "ObjectBuffer",
     "Packer",
+    "SockhopClient",
+    "SockhopError",
+    "SockhopPing",
+    "SockhopPong",
+    "SockhopRequest",
+    "SockhopResponsePacket",
+    "SockhopResponseReadableStream",
+    "SockhopResponseWriteableStream",
+    "SockhopServer",
+    "SockhopSession",
+    "TimedMap",
     "errors",
     "node",
 ]

@@ -10,6 +10,7 @@
     ├── ReplyTimeout               no reply within the time given; also a TimeoutError
     ├── LimitExceeded              a limit of this side was reached, and nothing was sent
     ├── RemoteError                the remote's function failed, or it has none of that name
+    ├── SockhopError               what Sockhop cannot do or read; its code is the seed's
     └── BroadcastError             some peers of a broadcast did not reply; an ExceptionGroup
 
 A mistake of the caller raises ``TypeError`` or ``ValueError`` at the call.
@@ -29,6 +30,7 @@ __all__ = [
     "ProtocolError",
     "RemoteError",
     "ReplyTimeout",
+    "SockhopError",
     "WirehopError",
 ]
 
@@ -90,6 +92,32 @@ class RemoteError(WirehopError):
         super().__init__(message)
         self.message = message
         self.details = details
+        self.code = code
+
+
+class SockhopError(WirehopError):
+    """Something that Sockhop could not do, or could not read (seed: ``SockhopError``).
+
+    ``code`` is one of the seed's, as text, or None where the seed has none:
+
+    ================================ =======================================================
+    ERR_MULTICONNECT                 ``connect()`` while it is connecting
+    ERR_SOCKET_DESTROYED             the connection is over, or there is none
+    ERR_NO_SOCKET                    a server was not told to whom
+    ERR_BAD_DATA                     None, or a type name that the protocol has for itself
+    ERR_REMOTE_CALLBACK_TYPE         no function, or a peer that knows no callbacks
+    ERR_REQUEST_TYPE                 a peer that knows no requests
+    ERR_RESPONSE_SEND                an answer after the last one
+    ERR_RESPONSE_TIMEOUT             no answer, or no last one, in time
+    ERR_OBJECTBUFFER_BAD_BUFFER      what should be bytes is none
+    ERR_OBJECTBUFFER_BAD_BUFFER_DATA bytes that are no message
+    ERR_OBJECTBUFFER_BAD_OBJECT      a value that cannot be sent
+    ================================ =======================================================
+    """
+
+    def __init__(self, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
         self.code = code
 
 

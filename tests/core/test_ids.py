@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import re
 
-from wirehop.core.ids import new_id
+from wirehop.core.ids import new_id, new_uuid
 
 
 def test_ids_are_uuids_of_version_4_without_dashes() -> None:
@@ -11,6 +11,13 @@ def test_ids_are_uuids_of_version_4_without_dashes() -> None:
     assert len(ids) == 2000
     for id in ids:
         assert re.fullmatch("[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}", id)
+
+
+def test_uuids_are_the_same_with_dashes() -> None:
+    ids = {new_uuid() for _ in range(2000)}
+    assert len(ids) == 2000
+    for id in ids:
+        assert re.fullmatch("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", id)
 
 
 def test_a_forked_child_has_ids_of_its_own() -> None:

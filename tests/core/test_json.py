@@ -132,3 +132,30 @@ plain = st.recursive(
 @given(plain)
 def test_what_goes_out_comes_back(value: Any) -> None:
     assert json.loads(json.dumps(value)) == value
+
+
+@pytest.mark.parametrize("other", ["x", 2**70])
+def test_a_default_of_ones_own(other: Any) -> None:
+    """With an integer that only the slow codec can say, too."""
+
+    def default(value: Any) -> Any:
+        return "mine" if type(value) is object else json.plain(value)
+
+    value = [object(), {"a": object(), "b": b"x"}, other]
+    assert json.loads(json.dumps(value, default))[:2] == [
+        "mine",
+        {"a": "mine", "b": {"type": "Buffer", "data": [120]}},
+    ]
+    with pytest.raises(TypeError):
+        json.dumps([object(), other])
+
+
+@dataclasses.dataclass
+class Hiding:
+    shown: Any
+    _hidden: int = 1
+
+
+@pytest.mark.parametrize("shown", [1, 2**70])
+def test_private_fields_of_a_dataclass_stay_here(shown: int) -> None:
+    assert json.dumps(Hiding(shown)) == b'{"shown":%d}' % shown

@@ -1,4 +1,4 @@
-"""The real npm anysocket under Node, driven from Python."""
+"""The real npm packages under Node, driven from Python."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ class NpmError(Exception):
 
 
 class Npm:
-    """One ``AnySocket`` in a Node process of its own."""
+    """A Node process with one of the drivers: ``driver.js`` is one ``AnySocket``, ``sockhop_driver.js``
+    a sockhop server or client."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -39,12 +40,16 @@ class Npm:
         self.id = ""
 
     async def __call__(self, command: str, *args: Any) -> Any:
-        """Run a command of ``driver.js``."""
+        """Run a command of the driver."""
         id = next(self._ids)
         future = self._waiting[id] = asyncio.get_running_loop().create_future()
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({"id": id, "command": command, "args": args}).encode() + b"\n")
         return await future
+
+    async def run(self, source: str, *args: Any) -> Any:
+        """What a piece of JavaScript returns, which ``sockhop_driver.js`` runs; it knows ``args``."""
+        return await self("run", source, args)
 
     async def event(self, name: str, **wanted: Any) -> dict[str, Any]:
         """The next event of that name and with these members, now or later."""
@@ -73,7 +78,7 @@ class Npm:
             message = json.loads(line)
             if "event" in message:
                 if message["event"] == "started":
-                    self.id = message["peer"]
+                    self.id = message.get("peer", "")
                 self._events.append(message)
                 self._news.set()
                 continue
@@ -86,10 +91,13 @@ class Npm:
                 future.set_result(message.get("result"))
         self._ended = True
         self._news.set()
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(ConnectionError("Node has ended"))
 
 
 @asynccontextmanager
-async def npm(*flags: str) -> AsyncIterator[Npm]:
+async def npm(*flags: str, driver: str = "driver.js") -> AsyncIterator[Npm]:
     """Start Node; it ends with the block."""
     if shutil.which("node") is None:
         pytest.skip("node is not installed")
@@ -98,7 +106,7 @@ async def npm(*flags: str) -> AsyncIterator[Npm]:
     process = await asyncio.create_subprocess_exec(
         "node",
         *node_flags,
-        "driver.js",
+        driver,
         *driver_flags,
         cwd=NODE,
         stdin=asyncio.subprocess.PIPE,

@@ -754,3 +754,25 @@ async def test_reconnecting_in_the_disconnect_listener() -> None:
     assert received == ["hello\r\n"] * (times + 1)
     assert server_ends == [False] * (times + 1)
     assert errors == []
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_who_gives_up_at_any_moment_can_close_and_connect_again(turns: int) -> None:
+    """In one turn there is a connection already, and its attempt has not ended yet."""
+    accepted: list[tcp.Connection] = []
+    async with tcp.Server(accepted.append) as server:
+        await server.listen(0, "127.0.0.1")
+        connection = tcp.Connection()
+        waiting = asyncio.ensure_future(connection.connect(server.port))  # type: ignore[arg-type]
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        connection.full_close()
+        await until(connection._is_over)
+        await connection.connect(server.port)
+        connection.full_close()
+        await until(connection._is_over)
+    for theirs in accepted:
+        theirs.full_close()
+    await until(lambda: all(theirs._is_over() for theirs in accepted))

@@ -1,4 +1,4 @@
-"""The command line: ``wirehop serve`` and ``wirehop run``."""
+"""The command line: ``wirehop serve``, ``wirehop run`` and ``wirehop sockhop``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Any
 import wirehop
 from wirehop.cli.run import run as run_script
 from wirehop.cli.serve import serve
+from wirehop.cli.sockhop import add_arguments as add_sockhop_arguments
+from wirehop.cli.sockhop import sockhop
 from wirehop.core.loops import loop_factory
 
 __all__ = ["main"]
@@ -32,13 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     command.add_argument("script", metavar="SCRIPT")
     command.add_argument("arguments", metavar="ARG", nargs=argparse.REMAINDER)
+    add_sockhop_arguments(commands.add_parser("sockhop", help="watch typed objects, and send some"), _port)
     options = parser.parse_args(arguments)
     if options.command == "run":
         return run_script(
             options.script, options.arguments, allow_remote_modules=options.allow_remote_modules
         )
     try:
-        return run(serve(options.host, options.port))
+        return run(sockhop(options) if options.command == "sockhop" else serve(options.host, options.port))
     except KeyboardInterrupt:
         return 0
     except OSError as error:

@@ -7,4 +7,6 @@ pending     id -> awaited reply, with its deadline
 deadlines   one timer for many timeouts
 output      the way down to a socket: capped batches, high and low water
 ids         random ids, cut from one block
+backoff     reconnect delays with jitter
+loops       which event loop there is, and one object of a kind for each
 """

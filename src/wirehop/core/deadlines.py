@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
+import weakref
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 
-__all__ = ["Alarm", "Deadlines"]
+from wirehop.core.loops import PerLoop
+
+__all__ = ["Alarm", "Deadlines", "deadlines_of"]
 
 
 _TICK = 0.001
@@ -128,3 +131,29 @@ class Deadlines:
 
 def _never(now: float) -> float:
     return math.inf
+
+
+class _Shared:
+    """The alarms of a loop. Held weakly: they refer to their loop, and who uses them holds them."""
+
+    __slots__ = ("deadlines",)
+
+    def __init__(self) -> None:
+        self.deadlines: Callable[[], Deadlines | None] = _none
+
+
+def _none() -> None:
+    return None
+
+
+_shared = PerLoop(_Shared)
+
+
+def deadlines_of(loop: asyncio.AbstractEventLoop) -> Deadlines:
+    """The deadlines of a loop that all share who have none of their own."""
+    shared = _shared.of(loop)
+    deadlines = shared.deadlines()
+    if deadlines is None:
+        deadlines = Deadlines(loop)
+        shared.deadlines = weakref.ref(deadlines)
+    return deadlines

@@ -1,4 +1,5 @@
-"""Random ids: UUID version 4 as 32 lowercase hex digits (RFC 9562, section 5.4).
+"""Random ids: UUID version 4, as 32 lowercase hex digits or with dashes (RFC 9562, sections 4
+and 5.4).
 
 They are cut from one block of the system's randomness: a system call for each id would cost
 more than the request that carries it.
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-__all__ = ["new_id"]
+__all__ = ["new_id", "new_uuid"]
 
 _BLOCK = 256
 
@@ -39,3 +40,9 @@ if hasattr(os, "register_at_fork"):
 def new_id() -> str:
     """A fresh id, for example ``"f30855a717d44392a8384b7979be050a"``."""
     return next(_source)
+
+
+def new_uuid() -> str:
+    """A fresh id with dashes, for example ``"f30855a7-17d4-4392-a838-4b7979be050a"``."""
+    digits = next(_source)
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

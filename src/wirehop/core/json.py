@@ -21,7 +21,7 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from enum import Enum
 from typing import Any
@@ -29,7 +29,7 @@ from uuid import UUID
 
 import orjson
 
-__all__ = ["MAX_DEPTH", "dumps", "loads"]
+__all__ = ["MAX_DEPTH", "dumps", "loads", "plain"]
 
 MAX_DEPTH = 1024
 """Nesting that :func:`loads` accepts; deeper text is refused, as orjson does."""
@@ -38,16 +38,18 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME
 
 
-def dumps(value: Any) -> bytes:
+def dumps(value: Any, default: Callable[[Any], Any] | None = None) -> bytes:
     """``value`` as JSON text without blanks, in UTF-8.
 
-    Raises ``TypeError`` for what JSON cannot say and ``ValueError`` for a circular value or
-    one nested too deep.
+    ``default`` stands in for :func:`plain`, and should ask that for what it does not know.
+
+    Raises ``TypeError`` for what JSON cannot say and ``ValueError`` for a circular value or one
+    nested too deep.
     """
     try:
-        return orjson.dumps(value, _default, _OPTIONS)
+        return orjson.dumps(value, default or plain, _OPTIONS)
     except TypeError:
-        return _dumps_slowly(value)
+        return _dumps_slowly(value, default or plain)
 
 
 def loads(text: str | bytes) -> Any:
@@ -63,7 +65,8 @@ def loads(text: str | bytes) -> Any:
         raise
 
 
-def _default(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """What JSON says for a value that it has no word for. Raises ``TypeError`` for others."""
     if isinstance(value, (bytes, bytearray, memoryview)):
         return {"type": "Buffer", "data": list(bytes(value))}
     if isinstance(value, datetime):
@@ -76,31 +79,35 @@ def _default(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be sent as JSON")
 
 
-def _dumps_slowly(value: Any) -> bytes:
+def _dumps_slowly(value: Any, default: Callable[[Any], Any]) -> bytes:
     try:
-        text = json.dumps(_plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = json.dumps(_plain(value, default), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except RecursionError:
         raise ValueError("a circular value, or one nested too deep, cannot be sent as JSON") from None
     return _LONE_SURROGATE.sub(lambda lone: f"\\u{ord(lone[0]):04x}", text).encode()
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, default: Callable[[Any], Any]) -> Any:
     """``value`` made only of what the standard library encodes as orjson would."""
     if value is None or (isinstance(value, (str, int)) and not isinstance(value, Enum)):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {_key(key): _plain(item) for key, item in value.items()}
+        return {_key(key): _plain(item, default) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [_plain(item, default) for item in value]
     if isinstance(value, Enum):
-        return _plain(value.value)
+        return _plain(value.value, default)
     if isinstance(value, UUID):
         return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    return _plain(_default(value))
+        return {
+            field.name: _plain(getattr(value, field.name), default)
+            for field in dataclasses.fields(value)
+            if not field.name.startswith("_")
+        }
+    return _plain(default(value), default)
 
 
 def _key(key: Any) -> str:

@@ -91,7 +91,7 @@ class Attempt(Errand, asyncio.Protocol):
     """One attempt to reach a target. ``made(transport)`` is called when it has a transport, which
     then needs a protocol; never after the attempt was abandoned."""
 
-    __slots__ = ("_made",)
+    __slots__ = ("_made", "transport")
 
     def __init__(
         self,
@@ -102,13 +102,23 @@ class Attempt(Errand, asyncio.Protocol):
         shutdown_timeout: float,
     ) -> None:
         self._made = made
+        self.transport: asyncio.Transport | None = None
+        """What was given to ``made``."""
         super().__init__(_dial(target, self, handshake_timeout, shutdown_timeout), ended)
 
     def connection_made(self, transport: Any) -> None:
         if self.is_abandoned:
             transport.abort()
         else:
+            self.transport = transport
             self._made(transport)
+
+    def abandon(self) -> None:
+        if self.transport is None:
+            super().abandon()
+        else:
+            # It is all but done. Cancelled now, uvloop would close the socket and tell nobody.
+            self.is_abandoned = True
 
 
 async def _dial(

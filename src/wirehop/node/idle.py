@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-import weakref
 from collections.abc import Callable
 
-from wirehop.core.deadlines import Alarm, Deadlines
-from wirehop.core.loops import PerLoop
+from wirehop.core.deadlines import Alarm, deadlines_of
 
 __all__ = ["IDLE_TIMEOUT", "Idle"]
 
@@ -48,7 +46,7 @@ class Idle:
     def start(self) -> None:
         """The connection is open. Does nothing when it was said already."""
         if self._alarm is None:
-            self._alarm = _deadlines(self._loop).alarm(self._ring)
+            self._alarm = deadlines_of(self._loop).alarm(self._ring)
             self.touch()
             self._alarm.by(self._due())
 
@@ -76,28 +74,3 @@ class Idle:
         self._last = now
         self._call()
         return self._due()
-
-
-class _Shared:
-    """The alarms of a loop. Held weakly: they refer to their loop, and who uses them holds them."""
-
-    __slots__ = ("deadlines",)
-
-    def __init__(self) -> None:
-        self.deadlines: Callable[[], Deadlines | None] = _none
-
-
-def _none() -> None:
-    return None
-
-
-_shared = PerLoop(_Shared)
-
-
-def _deadlines(loop: asyncio.AbstractEventLoop) -> Deadlines:
-    shared = _shared.of(loop)
-    deadlines = shared.deadlines()
-    if deadlines is None:
-        deadlines = Deadlines(loop)
-        shared.deadlines = weakref.ref(deadlines)
-    return deadlines

@@ -149,31 +149,41 @@ class Connection(Stream):
     # --- asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.output = Output(
-            cast(asyncio.Transport, transport),
-            self._loop,
-            high_water=HIGH_WATER,
-            limit=SEND_LIMIT,
-            timeout=SEND_TIMEOUT,
-            overflow=self._overflow,
-        )
-        self.remote_address, self.remote_port = _ip(transport.get_extra_info("peername"))
-        self._began()
+        self._made(transport, HIGH_WATER, SEND_LIMIT, SEND_TIMEOUT)
         if self.server is None:
             self.emit("connect")
 
     # --- from here on: its own business
+
+    def _made(
+        self, transport: asyncio.BaseTransport, high_water: int, send_limit: int, send_timeout: float
+    ) -> None:
+        self.output = Output(
+            cast(asyncio.Transport, transport),
+            self._loop,
+            high_water=high_water,
+            limit=send_limit,
+            timeout=send_timeout,
+            overflow=self._overflow,
+        )
+        self.remote_address, self.remote_port = _ip(transport.get_extra_info("peername"))
+        self._began()
 
     def _reached(self, transport: asyncio.Transport) -> None:
         self._attempt = None
         transport.set_protocol(self)
         self.connection_made(transport)
 
-    def _attempt_ended(self, attempt: Errand, error: BaseException | None) -> None:
+    def _attempt_ended(self, attempt: Any, error: BaseException | None) -> None:
         # It is no longer there when it made its connection, or when that was forced to close.
+        was_abandoned = attempt.is_abandoned
         if self._attempt is attempt:
             self._attempt = None
-            self._disconnected(not attempt.is_abandoned)
+            self._disconnected(not was_abandoned)
+        elif error is not None and not self._is_lost and self.output.transport is attempt.transport:
+            # Who waited gave up in the very moment.
+            self.output.abort()
+            self.connection_lost(None)
 
     def _is_over(self) -> bool:
         return self._attempt is None and super()._is_over()

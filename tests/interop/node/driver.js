@@ -1,12 +1,9 @@
-// One npm anysocket instance, driven line by line: commands come as JSON on stdin, answers and
-// events go as JSON to stdout. What JSON lacks is tagged: {$bytes: hex}, {$undefined: true},
-// {$repeat: [text, count, tail]}; a long text comes back as {$text: [length, sha256]}.
+// One npm anysocket instance, driven line by line; driving.js says how.
 "use strict";
-const crypto = require("crypto");
 const fs = require("fs");
 const path = require("path");
-const readline = require("readline");
 const vm = require("vm");
+const { pack, say, serve } = require("./driving");
 
 let AnySocket;
 if (process.argv.includes("--browser")) {
@@ -18,38 +15,6 @@ if (process.argv.includes("--browser")) {
     AnySocket = globalThis.AnySocket;
 } else {
     AnySocket = require("anysocket");
-}
-
-const output = process.stdout;
-console.log = console.error = () => {};
-
-function pack(value) {
-    if (value === undefined) return { $undefined: true };
-    if (value instanceof Uint8Array) return { $bytes: Buffer.from(value).toString("hex") };
-    if (typeof value === "string" && value.length > 10000) {
-        return { $text: [value.length, crypto.createHash("sha256").update(value).digest("hex")] };
-    }
-    if (value instanceof Error) return { $error: value.message };
-    if (Array.isArray(value)) return value.map(pack);
-    if (value && typeof value === "object") {
-        return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, pack(item)]));
-    }
-    return value;
-}
-
-function unpack(value) {
-    if (Array.isArray(value)) return value.map(unpack);
-    if (value && typeof value === "object") {
-        if ("$bytes" in value) return Buffer.from(value.$bytes, "hex");
-        if ("$undefined" in value) return undefined;
-        if ("$repeat" in value) return value.$repeat[0].repeat(value.$repeat[1]) + (value.$repeat[2] || "");
-        return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, unpack(item)]));
-    }
-    return value;
-}
-
-function say(message) {
-    output.write(JSON.stringify(message) + "\n");
 }
 
 const socket = new AnySocket();
@@ -120,14 +85,4 @@ const commands = {
     has_peer: async (peer) => socket.hasPeer(peer),
 };
 
-readline.createInterface({ input: process.stdin }).on("line", async (line) => {
-    const { id, command, args } = JSON.parse(line);
-    try {
-        say({ id, result: pack(await commands[command](...unpack(args))) });
-    } catch (error) {
-        say({ id, error: pack(error) });
-    }
-}).on("close", () => process.exit(0));
-
-process.on("unhandledRejection", (error) => say({ event: "unhandled", error: pack(error) }));
-say({ event: "started", peer: socket.id });
+serve(commands, { peer: socket.id });

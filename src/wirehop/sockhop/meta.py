@@ -1,0 +1,52 @@
+"""What a ``receive`` listener is told beside the value."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from wirehop.errors import SockhopError
+from wirehop.sockhop.streams import UNDEFINED
+
+if TYPE_CHECKING:
+    from wirehop.sockhop.link import Link
+    from wirehop.sockhop.session import SockhopSession
+
+__all__ = ["Meta"]
+
+
+class Meta:
+    """``type`` is the name of the value's type as it was received; ``socket`` the connection;
+    ``session`` that of the connection, or None at a client."""
+
+    __slots__ = ("_id", "_is_answered", "session", "socket", "type")
+
+    def __init__(
+        self, type: Any, socket: Link, session: SockhopSession | None = None, id: Any = None
+    ) -> None:
+        self.type = type
+        self.socket = socket
+        self.session = session
+        self._id = id
+        self._is_answered = False
+
+    @property
+    def callback(self) -> Callable[..., Awaitable[None]] | None:
+        """What calls the sender's callback with a value, or without one with ``{}``; None if the
+        sender did not ask for that. What it returns may be awaited as a send.
+
+        Raises ``SockhopError``: ERR_REMOTE_CALLBACK_TYPE for a second call, which would end a
+        JavaScript process, ERR_SOCKET_DESTROYED when the connection is over, and for None and
+        other values what ``send`` of a client does.
+        """
+        return None if self._id is None else self._call
+
+    def _call(self, value: Any = UNDEFINED) -> Awaitable[None]:
+        if self._is_answered:
+            raise SockhopError("A remote callback can be called once", "ERR_REMOTE_CALLBACK_TYPE")
+        sent = self.socket.call_back(self._id, {} if value is UNDEFINED else value)
+        self._is_answered = True
+        return sent
+
+    def __repr__(self) -> str:
+        return f"<Meta {self.type}{'' if self._id is None else ' with callback'}>"

@@ -1,0 +1,6 @@
+"""Sockhop's wire, pure: no loop, socket, file or clock.
+
+lines     bytes to lines, and which terminators there are
+envelope  lines to messages, values to lines
+types     the names that values travel under, and what becomes of them here
+"""

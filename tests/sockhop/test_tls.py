@@ -1,0 +1,132 @@
+"""TLS on both ends, and never plaintext where it was asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from tests.sockhop.linking import Told, linked
+from wirehop import SockhopClient, SockhopServer
+
+
+@pytest.fixture(scope="module")
+def ca() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def files(ca: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("tls")
+    cert = ca.issue_cert("127.0.0.1", "localhost")
+    paths = {name: folder / f"{name}.pem" for name in ("ca", "cert", "key")}
+    ca.cert_pem.write_to_path(paths["ca"])
+    cert.cert_chain_pems[0].write_to_path(paths["cert"])
+    cert.private_key_pem.write_to_path(paths["key"])
+    return paths
+
+
+async def test_both_ends_with_paths(files: dict[str, Path]) -> None:
+    async with linked({"cert": files["cert"], "key": files["key"]}, {"ca": files["ca"]}) as link:
+        await link.are_alive()
+        link.server.on("request", lambda req, res, meta: res.send("x" * (1 << 20)))
+        assert len((await link.client.request("x").next()).data) == 1 << 20
+
+
+async def test_s22_what_was_sent_arrives_before_the_end(files: dict[str, Path]) -> None:
+    async with linked({"cert": files["cert"], "key": files["key"]}, {"ca": files["ca"]}) as link:
+        link.client.send("x" * (1 << 20))
+        await link.client.disconnect()
+        assert len(await link.at_server.first("receive")) == 1 << 20
+
+
+async def test_contexts_and_unix_sockets(ca: trustme.CA, tmp_path: Path) -> None:
+    ours = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ca.issue_cert("localhost").configure_cert(ours)
+    theirs = ssl.create_default_context()
+    ca.configure_trust(theirs)
+    async with linked({"path": tmp_path / "s", "ssl_context": ours}, {"ssl_context": theirs}) as link:
+        await link.are_alive()
+
+
+@pytest.mark.parametrize("spelling", ["rejectUnauthorized", "reject_unauthorized"])
+async def test_s17_a_single_option_of_node_means_tls(files: dict[str, Path], spelling: str) -> None:
+    server = {"cert": files["cert"], "key": files["key"]}
+    async with linked(server, {"ssl_options": {spelling: False}}) as link:
+        await link.are_alive()
+    async with linked(
+        server, {"ssl_options": {"ca": files["ca"].read_text(), "servername": "localhost"}}
+    ) as link:
+        await link.are_alive()
+    async with linked(server, {"ssl_options": {"ca": files["ca"].read_bytes(), "ciphers": "HIGH"}}) as link:
+        await link.are_alive()
+
+
+@pytest.mark.parametrize("options", [{"ssl": True}, {"ssl_options": {"ciphers": "HIGH"}}])
+async def test_s18_case_47_a_certificate_that_nobody_trusts_is_a_rejection_only(
+    files: dict[str, Path], options: Any
+) -> None:
+    async with SockhopServer(port=0, cert=files["cert"], key=files["key"]) as server:
+        client = SockhopClient(port=server.port, **options)
+        told = Told(client)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await client.connect()
+        assert told.all == []
+        assert server.sockets == []
+
+
+async def test_a_certificate_for_another_name(files: dict[str, Path]) -> None:
+    async with SockhopServer(port=0, cert=files["cert"], key=files["key"]) as server:
+        client = SockhopClient(port=server.port, ca=files["ca"], ssl_options={"servername": "elsewhere"})
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await client.connect()
+
+
+async def test_a_plaintext_server_gets_no_plaintext() -> None:
+    got: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        got.put_nowait(await reader.read(1))
+        writer.close()
+
+    listening = await asyncio.start_server(accept, "127.0.0.1", 0)
+    client = SockhopClient(port=listening.sockets[0].getsockname()[1], ssl_options={"ciphers": "HIGH"})
+    connecting = client.connect()
+    client.send("secret")
+    with pytest.raises(OSError):
+        await connecting
+    # The first byte of a TLS handshake.
+    assert await got.get() == b"\x16"
+    listening.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"ssl_options": {"cart": "x"}}, TypeError),
+        ({"ssl_options": {"key": "x"}}, ValueError),
+        ({"ssl_options": {"cert": "/nonexistent"}}, OSError),
+        ({"ca": "/nonexistent"}, OSError),
+        ({"ca": "/x", "ssl_context": ssl.create_default_context()}, ValueError),
+    ],
+)
+def test_options_of_a_client_that_do_not_fit(options: Any, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        SockhopClient(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"key": "/x"}, ValueError),
+        ({"cert": "/nonexistent"}, OSError),
+        ({"cert": "/x", "ssl_context": ssl.create_default_context()}, ValueError),
+    ],
+)
+def test_options_of_a_server_that_do_not_fit(options: Any, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        SockhopServer(**options)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -462,3 +464,31 @@ async def test_a_link_that_ends_takes_nothing_along() -> None:
             stranger.send("garbage")
             assert await stranger.closed() == 1002
         assert (await second.send("here", await_reply=True)).msg == "here"  # type: ignore[union-attr]
+
+
+async def test_a_peer_keeps_a_script_alive(tmp_path: Path) -> None:
+    """... and lets it end when it has left."""
+    script = tmp_path / "client.py"
+    script.write_text(
+        "from wirehop import AnySocket, node\n"
+        "client = AnySocket()\n"
+        "peer = await client.connect('ws', '127.0.0.1', int(node.ARGV[2]))\n"
+        "peer.on('message', lambda packet: packet.reply(packet.msg))\n"
+        "peer.on('disconnected', lambda peer, reason: node.puts(reason))\n"
+    )
+    async with AnySocket() as server:
+        listener = await server.listen("ws", 0)
+        joined: asyncio.Future[AnyPeer] = asyncio.get_running_loop().create_future()
+        server.on("connected", joined.set_result)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "wirehop.cli", "run", script, str(listener.port), stdout=PIPE, stderr=PIPE
+        )
+        peer = await joined
+        # Long after its body has come to its end.
+        for number in range(100):
+            reply = await peer.send(number, await_reply=True)
+            assert reply is not None
+            assert reply.msg == number
+        await peer.disconnect()
+        out, error = await process.communicate()
+    assert (process.returncode, out, error) == (0, b"Remote Connection Closed\n", b"")

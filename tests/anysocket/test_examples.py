@@ -93,6 +93,24 @@ async def test_binary() -> None:
     assert await output("binary.py") == ["b'\\xff\\x01\\x00'", "{'name': 'zeros', 'bytes': 3000000}"]
 
 
+async def test_e2e() -> None:
+    assert await output("e2e.py") == [
+        "security: plain",
+        "the server has an encrypted link",
+        "security: legacy",
+        "{'got': 'a secret'}",
+        "same fingerprint: True",
+    ]
+
+
+async def test_proxy() -> None:
+    assert await output("proxy.py") == [
+        "{'bob got': 'for Bob alone'} Hello Ann!",
+        "through a relay: True - encrypted: True",
+        "the relay stopped: Proxy Connection Closed",
+    ]
+
+
 async def test_time_sync() -> None:
     there, trip, again = await output("time_sync.py")
     assert re.fullmatch(r"there it is \d\d:\d\d:\d\d", there)

@@ -174,7 +174,9 @@ async def test_a_reply_of_the_other_type_still_makes_a_packet() -> None:
         assert reply.msg == {"odd": True}
 
 
-@pytest.mark.parametrize("message", [{"type": 1, "action": "connected", "id": "f" * 32}, {"type": 4, "x": 1}])
+@pytest.mark.parametrize(
+    "message", [{"type": 1, "action": "disconnected", "id": "f" * 32}, {"type": 4, "x": 1}]
+)
 async def test_what_nobody_asked_for_is_ignored(message: object) -> None:
     async with AnySocket() as server:
         server.on("message", lambda packet: packet.reply("still here"))

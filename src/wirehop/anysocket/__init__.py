@@ -3,9 +3,17 @@
 wire        the packets and the protocol, pure
 transports  what carries frames: WebSocket
 anysocket   AnySocket: listening, connecting, authentication, everyone at once
-peer        AnyPeer: one remote; AnyPacket: one message
+duplicates  two connections with the same id
+peer        AnyPeer: one remote
+packet      AnyPacket: one message
+secured     waiting for the encryption
+relay       peers that are reached through another, and being that other
 rpc         functions called across the link
 clock       the remote's clock
+internal    what peers say to each other and users do not see
+tls         what the options say of TLS
+listener    one port, for peers and HTTP
+options     of listen and connect
 http        the router on the same port
 """
 
@@ -15,7 +23,8 @@ from wirehop.anysocket.anysocket import AnySocket
 from wirehop.anysocket.clock import SyncedTime
 from wirehop.anysocket.http import AnyHTTPPeer, AnyHTTPRouter
 from wirehop.anysocket.listener import Listener
-from wirehop.anysocket.peer import AnyPacket, AnyPeer
+from wirehop.anysocket.packet import AnyPacket
+from wirehop.anysocket.peer import AnyPeer
 from wirehop.anysocket.wire.packer import Packer
 
 __all__ = [

@@ -9,14 +9,15 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Any
 
+from wirehop.anysocket import duplicates, relay, tls
 from wirehop.anysocket import rpc as rpc_module
-from wirehop.anysocket import tls
 from wirehop.anysocket.broadcast import gather
 from wirehop.anysocket.http import AnyHTTPRouter
 from wirehop.anysocket.http.cookies import cookie_header
 from wirehop.anysocket.listener import Listener
 from wirehop.anysocket.options import ConnectOptions, ListenOptions
-from wirehop.anysocket.peer import LINK, LOCAL_CLOSED, AnyPacket, AnyPeer
+from wirehop.anysocket.packet import AnyPacket
+from wirehop.anysocket.peer import LINK, LOCAL_CLOSED, AnyPeer
 from wirehop.anysocket.transports import ws
 from wirehop.anysocket.wire.packet import is_id
 from wirehop.core import json
@@ -25,11 +26,11 @@ from wirehop.core.events import EventEmitter
 from wirehop.core.ids import new_id
 from wirehop.core.steps import Steps
 from wirehop.errors import AuthError, ConnectionClosed, ProtocolError
+from wirehop.node import alive
 
 __all__ = ["AnySocket"]
 
 INVALID_AUTH = "Invalid Auth Packet!"
-DUPLICATE = "Duplicated AnySocket ID found!"
 
 log = logging.getLogger("wirehop.anysocket")
 
@@ -37,7 +38,7 @@ log = logging.getLogger("wirehop.anysocket")
 class AnySocket(EventEmitter):
     """A node in the network: it listens, connects, or both (seed: npm ``anysocket``).
 
-    Events: ``connected(peer)``, ``message(packet)``, ``heartbeat(peer)``,
+    Events: ``connected(peer)``, ``message(packet)``, ``e2e(peer)``, ``heartbeat(peer)``,
     ``disconnected(peer, reason)``, ``error(exc)`` for a listener that failed.
 
     ``on_auth(packet)`` says who may be a peer: ``packet`` has the remote's ``id`` and its
@@ -53,7 +54,7 @@ class AnySocket(EventEmitter):
         id: str | None = None,
         on_auth: Callable[[dict[str, Any]], bool | Awaitable[bool]] | None = None,
         auth_packet: Callable[[], Any] | None = None,
-        can_proxy: Callable[[str, str], bool] | None = None,
+        can_proxy: Callable[[str, str], bool | Awaitable[bool]] | None = None,
         rpc: object = None,
     ) -> None:
         if id is not None and not is_id(id):
@@ -83,8 +84,9 @@ class AnySocket(EventEmitter):
         """What our side shows to the other's ``on_auth``: any JSON value, or None."""
         return None
 
-    def can_proxy(self, peer_id: str, other_peer_id: str) -> bool:
-        """Whether one peer may reach another through us. Nobody may, unless you say otherwise."""
+    def can_proxy(self, peer_id: str, other_peer_id: str) -> bool | Awaitable[bool]:
+        """Whether one peer may reach another through us: only ``True`` lets it. Nobody may, unless
+        you say otherwise."""
         return False
 
     # --- peers
@@ -123,6 +125,25 @@ class AnySocket(EventEmitter):
         return gather([peer._send(LINK, text, await_reply, None) for peer in peers], await_reply)
 
     send = broadcast
+
+    # --- relaying
+
+    async def proxy(self, peer_id: str, through_peer_id: str) -> AnyPeer:
+        """Reach a peer of one of our peers through it. Returns the peer once both ends have it.
+
+        It is a peer as any other; the relay vouches for its id and carries what it sends. Raises
+        ``RemoteError`` when the relay refuses (npm's disconnects us instead, which raises
+        ``ConnectionClosed``), ``ReplyTimeout`` when it does not answer, and ``ValueError`` for ids
+        that make no sense: our own, the relay's, or a relay that is itself reached through another.
+        """
+        return await relay.ask(self, peer_id, through_peer_id)
+
+    def unproxy(self, peer_id: str, through_peer_id: str, reason: str | None = None) -> None:
+        """Disconnect a peer that is reached through another; ``reason`` is what we report."""
+        through = self._peers.get(through_peer_id)
+        peer = through.links().reached.get(peer_id) if through is not None else None
+        if peer is not None:
+            peer.disconnect(reason)
 
     # --- listening and connecting
 
@@ -198,6 +219,9 @@ class AnySocket(EventEmitter):
         answering = self._answers.tasks - {asyncio.current_task()}
         if answering:
             await asyncio.wait(answering, timeout=timeout)
+        for peer in list(self._peers.values()):
+            if peer.is_proxy():
+                peer.disconnect(LOCAL_CLOSED)
         ends: list[Awaitable[Any]] = [
             peer._end(LOCAL_CLOSED, 1001, "going away") for peer in list(self._connections)
         ]
@@ -264,6 +288,7 @@ class AnySocket(EventEmitter):
 
     def _opened(self, peer: AnyPeer) -> None:
         self._connections.add(peer)
+        alive.keep(peer)
         if peer.connecting is not None:
             peer._protocol.authenticate(self.auth_packet())
 
@@ -296,8 +321,10 @@ class AnySocket(EventEmitter):
         id = peer._protocol.remote_id
         if passed is not True:
             peer._break(ProtocolError(INVALID_AUTH, close_code=1008))
-        elif id in self._peers or id == self.id:
-            peer._break(ProtocolError(DUPLICATE, close_code=1008))
+        elif id == self.id:
+            duplicates.refuse(peer)
+        elif id in self._peers:
+            duplicates.decide(self, self._peers[id], peer)
         else:
             self._admit(peer, id)
 
@@ -306,9 +333,8 @@ class AnySocket(EventEmitter):
         if connecting is None:
             peer._protocol.authenticate(self.auth_packet())
         peer.id = id
-        self._peers[id] = peer
         peer._ready()
-        self.emit("connected", peer)
+        self._introduce(peer)
         if connecting is None:
             peer._release()
             return
@@ -316,6 +342,10 @@ class AnySocket(EventEmitter):
             connecting.set_result(peer)
         # Whoever awaits connect() gets to add listeners before the first message.
         asyncio.get_running_loop().call_soon(peer._release)
+
+    def _introduce(self, peer: AnyPeer) -> None:
+        self._peers[peer.id] = peer
+        self.emit("connected", peer)
 
     def _disconnected(self, peer: AnyPeer, reason: str, was_ready: bool) -> None:
         connecting = peer.connecting
@@ -330,6 +360,7 @@ class AnySocket(EventEmitter):
 
     def _gone(self, peer: AnyPeer) -> None:
         self._connections.discard(peer)
+        alive.release(peer)
 
     # --- async listeners
 

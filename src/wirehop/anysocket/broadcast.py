@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Generator
 from typing import Any
 
-from wirehop.anysocket.peer import AnyPacket
+from wirehop.anysocket.packet import AnyPacket
 from wirehop.errors import BroadcastError, WirehopError
 
 __all__ = ["gather"]

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
-from wirehop.anysocket.wire.protocol import Rules
+from wirehop.anysocket.wire.rules import Rules
 from wirehop.node.http import Limits
 
 __all__ = ["ConnectOptions", "ListenOptions", "PeerOptions"]
@@ -30,14 +30,14 @@ class PeerOptions(Rules):
     max_pending_replies: int = 65_536
     """Requests in flight to one peer."""
 
+    max_relayed: int = 1024
+    """Peers that are reached through one relay, and that one peer reaches through us."""
+
     max_frame_size: int = 16 << 20
     """Of one WebSocket message: JavaScript's largest has 6.3 million bytes."""
 
     high_water: int = 1 << 20
     """Bytes waiting for a reader above which awaiting ``send`` waits."""
-
-    send_limit: int = 64 << 20
-    """Bytes waiting for a reader at which it is cut: a few of the largest messages."""
 
     send_timeout: float = 10.0
     """Time above the high water after which a reader is cut."""
@@ -100,6 +100,12 @@ class ListenOptions(PeerOptions):
     ssl_context: ssl.SSLContext | None = None
     """Instead of cert and key."""
 
+    on_duplicate: str = "probe"
+    """When a remote shows the id of a peer that is connected already. "reject": it is refused.
+    "replace": the older connection ends. "probe": that one ends unless it shows a sign of life
+    within a second: a remote that lost its connection unnoticed gets in again, and nobody else
+    takes its place."""
+
     allowed_origins: Collection[str] | None = None
     """Origins from which browsers may connect; others get 403. None allows any."""
 
@@ -127,6 +133,8 @@ class ListenOptions(PeerOptions):
     def __post_init__(self) -> None:
         if isinstance(self.allowed_origins, str):
             raise TypeError("allowed_origins is a collection of origins, not a text")
+        if self.on_duplicate not in ("probe", "reject", "replace"):
+            raise ValueError(f'on_duplicate is "probe", "reject" or "replace", not {self.on_duplicate!r}')
 
     def http_limits(self) -> Limits:
         """The limits of the HTTP side."""

@@ -5,75 +5,60 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import os
 from collections.abc import Awaitable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from wirehop.anysocket import clock, rpc
+from wirehop.anysocket import internal, relay
 from wirehop.anysocket.clock import Clock, SyncedTime
+from wirehop.anysocket.packet import AnyPacket
 from wirehop.anysocket.rpc import Stub
+from wirehop.anysocket.secured import AfterSwitch, Secured
 from wirehop.anysocket.transports import Connection
-from wirehop.anysocket.wire.packet import Internal, PacketType
+from wirehop.anysocket.wire.packet import PacketType
 from wirehop.anysocket.wire.protocol import Packet, Protocol, State
 from wirehop.core import json
 from wirehop.core.events import NOBODY, EventEmitter
 from wirehop.core.ids import new_id
 from wirehop.core.pending import Pending
-from wirehop.errors import ConnectionClosed, ProtocolError, ReplyTimeout
+from wirehop.errors import ConnectionClosed, LimitExceeded, ProtocolError, ReplyTimeout
 
 if TYPE_CHECKING:
     from wirehop.anysocket.anysocket import AnySocket
     from wirehop.anysocket.options import PeerOptions
 
-__all__ = ["AnyPacket", "AnyPeer"]
+__all__ = ["AnyPeer"]
 
 LINK = PacketType.LINK
 INTERNAL = PacketType.INTERNAL
 
 REMOTE_CLOSED = "Remote Connection Closed"
 LOCAL_CLOSED = "Local Connection Closed"
+DISCONNECTED = "Cannot send message. Peer is disconnected"
 
 log = logging.getLogger("wirehop.anysocket")
-
-
-class AnyPacket:
-    """One message of a peer: ``seq`` its number, ``peer`` its sender, ``msg`` its value."""
-
-    __slots__ = ("_is_reply", "msg", "peer", "seq")
-
-    def __init__(self, peer: AnyPeer, seq: int, msg: Any, is_reply: bool = False) -> None:
-        self.peer = peer
-        self.seq = seq
-        self.msg = msg
-        self._is_reply = is_reply
-
-    def reply(self, message: Any) -> Awaitable[None]:
-        """Answer this message; the answer is on its way at the call.
-
-        Awaiting it waits for the drain. A reply cannot be replied to: that does nothing, as
-        the seed has it. Raises ``TypeError`` or ``ValueError`` for what JSON cannot say.
-        """
-        return self.peer._reply(LINK, 0 if self._is_reply else self.seq, json.dumps(message))
-
-    def __repr__(self) -> str:
-        return f"<AnyPacket {self.seq} of {self.peer.id}: {self.msg!r:.60}>"
 
 
 class AnyPeer(EventEmitter):
     """A remote that is authenticated. Not made by hand.
 
-    Events: ``message(packet)``, ``heartbeat(peer)``, ``disconnected(peer, reason)``.
+    Events: ``message(packet)``, ``e2e(peer)`` when the link is encrypted, ``heartbeat(peer)``,
+    ``disconnected(peer, reason)``.
     """
 
     __slots__ = (
         "_alarm",
         "_clock",
         "_connection",
+        "_drain",
         "_gone",
+        "_links",
         "_loop",
         "_options",
         "_pending",
         "_protocol",
         "_reason",
+        "_secured",
         "_socket",
         "connecting",
         "connection_id",
@@ -83,6 +68,7 @@ class AnyPeer(EventEmitter):
 
     _log = log
     _connection: Connection
+    _drain: Awaitable[None]
     _protocol: Protocol
 
     def __init__(self, socket: AnySocket, options: PeerOptions) -> None:
@@ -91,6 +77,7 @@ class AnyPeer(EventEmitter):
         self._listeners = NOBODY
         self.id = ""
         self.connection_id = new_id()
+        """Of this link, as ``id`` is of the remote: 32 hex digits."""
         self.lag: float | None = None
         """The round trip of the last heartbeat, in seconds."""
         self._socket = socket
@@ -98,6 +85,8 @@ class AnyPeer(EventEmitter):
         self._loop = loop
         self._reason: str | None = None
         self._clock: Clock | None = None
+        self._links: relay.Links | None = None
+        self._secured: Secured | None = None
         self._gone: asyncio.Future[None] | None = None
         self.connecting: asyncio.Future[AnyPeer] | None = None
         self._pending: Pending[int] = Pending(loop, options.max_pending_replies)
@@ -131,24 +120,58 @@ class AnyPeer(EventEmitter):
 
     def heartbeat(self) -> None:
         """Ask for a sign of life now; the answer is a ``heartbeat`` event and sets ``lag``."""
-        if self._protocol.state is State.CONNECTED:
+        if self._protocol.is_ready():
             self._protocol.ping(self._loop.time())
             self._alarm.by(self._protocol.deadline())
 
     def is_proxy(self) -> bool:
         """Whether this peer is reached through another one."""
-        return False
+        return isinstance(self._connection, relay.Passage)
+
+    def e2e(self) -> Awaitable[None]:
+        """Encrypt the link end to end. It begins at the call: what is sent after it waits.
+
+        Either side may begin, both may at once, and a second call changes nothing. Awaiting it
+        waits for the encryption; when the link ends instead (with the reason "e2e timed out"
+        after the option ``e2e_timeout``) that raises ``ConnectionClosed``.
+        """
+        if self._reason is not None:
+            return _closed(DISCONNECTED)
+        if self._secured is None:
+            self._secured = Secured(self._loop)
+            if self.is_e2e_enabled():
+                self._secured.succeed()
+            else:
+                self._protocol.switch(self._loop.time())
+                self._drain = AfterSwitch(self._secured, self._connection.output)
+                self._alarm.by(self._protocol.deadline())
+        return self._secured
 
     def is_e2e_enabled(self) -> bool:
         """Whether this link is end-to-end encrypted."""
-        return False
+        return self._protocol.state is State.SECURED
+
+    @property
+    def security(self) -> str:
+        """What protects the link: "plain" is nothing; "legacy" is the encryption of npm anysocket,
+        under which who reads along learns nothing, but who can also write may change what arrives,
+        and nobody has shown who he is. Compare the :attr:`fingerprint`."""
+        return "legacy" if self.is_e2e_enabled() else "plain"
+
+    @property
+    def fingerprint(self) -> str | None:
+        """A digest of both sides' keys, in 32 hex digits, once the link is encrypted. It is the
+        same on both sides unless somebody sits between them: compare it over another channel."""
+        return self._protocol.fingerprint
 
     def disconnect(self, reason: str | None = None) -> Awaitable[None]:
         """Disconnect, at the call; what was sent before goes out first.
 
         ``reason`` stays here: the remote learns that we closed. Awaiting waits for the end.
         """
-        return self._end(LOCAL_CLOSED if reason is None else reason, 1000, "")
+        if reason is None:
+            reason = relay.CLOSED if self.is_proxy() else LOCAL_CLOSED
+        return self._end(reason, 1000, "")
 
     def __repr__(self) -> str:
         return f"<AnyPeer {self.id or 'not authenticated'}{' disconnected' if self._reason else ''}>"
@@ -161,14 +184,28 @@ class AnyPeer(EventEmitter):
     async def request_internal(self, message: Any) -> Any:
         return (await self.send_internal(message)).msg
 
+    def _tell(self, message: Any) -> None:
+        """Send what nobody waits for. A remote that cannot be told is one that hangs."""
+        if self._reason is None:
+            try:
+                self._protocol.send(INTERNAL, json.dumps(message))
+            except LimitExceeded as error:
+                self._end(str(error), 1008, "")
+
+    def links(self) -> relay.Links:
+        """What this peer has to do with relaying."""
+        if self._links is None:
+            self._links = relay.Links()
+        return self._links
+
     def _send(
         self, kind: PacketType, text: bytes, await_reply: bool, timeout: float | None
     ) -> Awaitable[Any]:
         if self._reason is not None:
-            return _closed("Cannot send message. Peer is disconnected")
+            return _closed(DISCONNECTED)
         if not await_reply:
             self._protocol.send(kind, text)
-            return self._connection.output
+            return self._drain
         self._pending.check()
         seq = self._protocol.send(kind, text)
         cut = self._connection.output.closed_because
@@ -182,18 +219,31 @@ class AnyPeer(EventEmitter):
 
     def _reply(self, kind: PacketType, seq: int, text: bytes) -> Awaitable[None]:
         if self._reason is not None:
-            return _closed("Cannot send message. Peer is disconnected")
+            return _closed(DISCONNECTED)
         if seq:
             self._protocol.reply(kind, seq, text)
-        return self._connection.output
+        return self._drain
 
     # --- up: called by the transport
 
     def connection_made(self, connection: Connection) -> None:
-        self._connection = connection
-        self._protocol = Protocol(self._socket.id, self._options, connection.send, self._loop.time())
+        self._connect(connection)
         self._alarm.by(self._protocol.deadline())
         self._socket._opened(self)
+
+    def _relayed(self, connection: Connection, id: str) -> None:
+        """This peer is reached through a relay, who says that it has this id."""
+        self._connect(connection)
+        self.id = id
+        self._protocol.remote_id = id
+        self._protocol.accept(self._loop.time())
+
+    def _connect(self, connection: Connection) -> None:
+        self._connection = connection
+        self._drain = connection.output
+        self._protocol = Protocol(
+            self._socket.id, self._options, connection.send, self._loop.time(), os.urandom
+        )
 
     def frame_received(self, frame: str) -> None:
         try:
@@ -232,7 +282,7 @@ class AnyPeer(EventEmitter):
                 self._pending.resolve(-seq, AnyPacket(self, -seq, value, True))
         elif kind is INTERNAL:
             if seq > 0:
-                self._internal(seq, value)
+                internal.take(self, seq, value)
             else:
                 self._pending.resolve(-seq, AnyPacket(self, -seq, value, True))
         elif kind is PacketType.HEARTBEAT:
@@ -240,27 +290,20 @@ class AnyPeer(EventEmitter):
                 self.lag = value
                 self.emit("heartbeat", self)
                 self._socket.emit("heartbeat", self)
+        elif kind is PacketType.FORWARD:
+            relay.carry(self, value)
+        elif kind is PacketType.SWITCH:
+            self._switched()
         else:
             self._socket._authenticate(self, value)
 
-    def _internal(self, seq: int, message: Any) -> None:
-        kind = message.get("type") if isinstance(message, dict) else None
-
-        def reply(answer: Any) -> object:
-            return self._reply(INTERNAL, seq, json.dumps(answer))
-
-        if kind == Internal.RPC:
-            work = rpc.serve(self, self._socket.rpc, message, reply)
-            if work is not None:
-                self._start(work, "message")
-        elif kind == Internal.SYNCED_TIME:
-            reply(clock.answer(message))
-        elif kind == Internal.PROXY:
-            # Nobody may be reached through this side. An "unproxy" wants no answer.
-            if message.get("action") == "proxy":
-                reply({"ok": False})
-        elif kind not in (Internal.NETWORK, Internal.RPC_NOTIFY):
-            self._break(ProtocolError("Invalid internal message", close_code=1008))
+    def _switched(self) -> None:
+        self._drain = self._connection.output
+        self._alarm.by(self._protocol.deadline())
+        if self._secured is not None:
+            self._secured.succeed()
+        self.emit("e2e", self)
+        self._socket.emit("e2e", self)
 
     def _start(self, work: Coroutine[Any, Any, Any], event: str) -> None:
         # Shared by all peers, and waited for by AnySocket.stop().
@@ -286,6 +329,8 @@ class AnyPeer(EventEmitter):
 
     def _ring(self, now: float) -> float:
         self._pending.expire(now, lambda seq: ReplyTimeout(f"no reply to packet {seq} of {self.id}"))
+        if self._links is not None and self._links.is_throttled:
+            self._protocol.excuse(now)
         try:
             self._protocol.expire(now)
         except ProtocolError as error:
@@ -299,6 +344,7 @@ class AnyPeer(EventEmitter):
 
     def _end(self, reason: str, code: int, detail: str) -> Awaitable[None]:
         if self._reason is None:
+            self._protocol.finish()
             self._connection.close(code, detail)
             self._ended(reason)
         return self.gone()
@@ -317,10 +363,13 @@ class AnyPeer(EventEmitter):
             return
         self._reason = reason
         self._connection.output.closed_because = reason
-        was_ready = self._protocol.state is State.CONNECTED
+        was_ready = self._protocol.is_ready()
         self._protocol.close()
         self._alarm.stop()
+        if self._secured is not None:
+            self._secured.fail(reason)
         self._pending.fail(lambda: ConnectionClosed(reason))
+        relay.lost(self)
         self._socket._disconnected(self, reason, was_ready)
 
 

@@ -19,7 +19,8 @@ from wirehop.core import json
 from wirehop.errors import RemoteError
 
 if TYPE_CHECKING:
-    from wirehop.anysocket.peer import AnyPacket, AnyPeer
+    from wirehop.anysocket.packet import AnyPacket
+    from wirehop.anysocket.peer import AnyPeer
 
 __all__ = ["Call", "Stub", "check", "find", "serve"]
 

@@ -158,6 +158,10 @@ class Output:
             self._unwatch()
         self._drained()
 
+    def is_full(self) -> bool:
+        """Whether awaiting would wait for the drain."""
+        return self._drain_waiter is not None
+
     def lost(self, reason: str) -> None:
         """The connection is over; whoever waits for the drain is told. The first reason stays."""
         if self.closed_because is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 from wirehop.anysocket.wire.packet import PacketType
 from wirehop.anysocket.wire.protocol import Packet, Protocol, Rules
 from wirehop.core import json
@@ -16,7 +18,7 @@ class Side:
     def __init__(self, id: str, rules: Rules, now: float = 0.0) -> None:
         self.out: list[bytes] = []
         self.got: list[Packet] = []
-        self.protocol = Protocol(id, rules, self.out.append, now)
+        self.protocol = Protocol(id, rules, self.out.append, now, random.Random(id).randbytes)
 
     def take(self, frame: bytes, now: float) -> None:
         packet = self.protocol.receive(frame.decode(), now)

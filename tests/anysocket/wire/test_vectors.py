@@ -9,8 +9,17 @@ import pytest
 
 from tests.anysocket.wire.pair import Pair, Side
 from tests.vectors import load, messages
-from wirehop.anysocket.wire.packet import PacketType, encode, parse_head
+from wirehop.anysocket.wire import e2e
+from wirehop.anysocket.wire.packet import (
+    PacketType,
+    encode,
+    encode_forward_head,
+    nested_frame,
+    parse_forward,
+    parse_head,
+)
 from wirehop.anysocket.wire.protocol import Protocol, Rules, State
+from wirehop.anysocket.wire.switch import SETTLE
 from wirehop.core import json
 
 QUIET = Rules(heartbeat_enabled=False)
@@ -182,3 +191,198 @@ def test_large_messages_are_cut_where_javascript_cuts_them(index: int) -> None:
 
 def test_every_case_of_the_recording_is_replayed() -> None:
     assert len(load("anysocket-chunks")["cases"]) == 7
+
+
+# --- encryption
+
+
+def test_keys_and_payloads_are_those_of_javascript() -> None:
+    recording = load("anysocket-crypto")
+    for exchange in recording["key_exchanges"]:
+        initiator, responder = (recorded_keys(exchange, side) for side in ("initiator", "responder"))
+        for keys, side in ((initiator, "initiator"), (responder, "responder")):
+            assert keys.message() == {
+                "type": 2,
+                "key": exchange[f"{side}_public_base64"],
+                "nonce": exchange[f"{side}_nonce"],
+            }
+        secret = exchange["secret"].encode()
+        assert initiator.secret(e2e.Offer.parse(responder.message())) == secret
+        assert responder.secret(e2e.Offer.parse(initiator.message())) == secret
+        leader = exchange["initiator_id"]
+        for session in (
+            e2e.answer(responder, initiator, leader, bytes),
+            e2e.agree(initiator, responder, leader, "0" * 32, bytes)[0],
+            e2e.agree(responder, initiator, "0" * 32, leader, bytes)[1],
+        ):
+            assert session is not None
+            keys_of_packets = {number: session.key(int(number)).hex() for number in exchange["packet_keys"]}
+            assert keys_of_packets == exchange["packet_keys"]
+
+
+def recorded_keys(exchange: dict[str, Any], side: str) -> e2e.Keys:
+    return e2e.Keys(int(exchange[f"{side}_private_hex"], 16), exchange[f"{side}_nonce"])
+
+
+def test_payloads_are_those_of_javascript(monkeypatch: pytest.MonkeyPatch) -> None:
+    encryptions = load("anysocket-crypto")["encryptions"]
+    assert len(encryptions) == 6
+    for case in encryptions:
+        iv = bytes.fromhex(case["payload"][:32])
+        session = e2e.Session(b"", "", "", lambda size, iv=iv: iv)  # type: ignore[misc]
+        monkeypatch.setattr(e2e.Session, "key", lambda self, number, key=case["key_hex"]: bytes.fromhex(key))
+        assert session.open(1, case["payload"]) == case["decrypted"]
+        assert session.seal(1, case["decrypted"].encode()).decode() == case["payload"]
+
+
+class Recorded:
+    """Two machines that make the recorded keys and IVs, and say what was said."""
+
+    def __init__(self, recording: dict[str, Any], monkeypatch: pytest.MonkeyPatch, first: str) -> None:
+        keys = recording["keys"]
+        self.ivs: list[bytes] = []
+        ids = {"client": recording.get("client_id"), "server": recording.get("server_id")}
+        if "ids" in recording:
+            ids = {"client": recording["ids"]["A"], "server": recording["ids"]["B"]}
+        self.pair = Pair(QUIET, ids["client"], ids["server"])
+        for side in (self.pair.client.protocol, self.pair.server.protocol):
+            side._random = lambda size: self.ivs.pop() if self.ivs else bytes(16)
+        self.leader = self.pair.client if keys["initiator_id"] == ids["client"] else self.pair.server
+        self.pairs = [
+            e2e.Keys(int(keys[side]["private_hex"], 16), keys[side]["nonce"])
+            for side in ("initiator", "responder")
+        ]
+        monkeypatch.setattr(e2e.Keys, "make", lambda random, other=None: self.pairs.pop(0))
+        self.first = first
+        self.open: dict[int, list[str]] = {}
+        self.offer = ""
+
+    def replay(self, frame: str, plain: str, direction: str) -> None:
+        """Let the machine of this direction say ``frame``, and the other one take it."""
+        pair = self.pair
+        sender, receiver = (
+            (pair.client, pair.server) if direction == self.first else (pair.server, pair.client)
+        )
+        last, kind, seq = parse_head(frame)
+        if sender.protocol.state is State.SECURED and kind is not PacketType.SWITCH:
+            self.ivs.append(bytes.fromhex(frame[6:38]))
+        self.open.setdefault(seq, []).append(plain)
+        if last:
+            self.say(sender, kind, seq, self.open.pop(seq), frame)
+        if kind is PacketType.SWITCH and sender is self.leader:
+            # JavaScript makes its keys while others of its packets go out; we answer at once.
+            self.offer = frame
+            return
+        receiver.take(frame.encode(), 0.0)
+        # What the machine answers by itself (a pong) is recorded as well.
+        receiver.out.clear()
+        if receiver.got and receiver.got[-1][0] is PacketType.AUTH:
+            admit(receiver.protocol, answers=receiver is pair.server)
+        if receiver.protocol.state is State.SECURED:
+            # JavaScript may speak first; nobody waits here.
+            receiver.protocol.expire(SETTLE)
+
+    def say(self, sender: Side, kind: PacketType, seq: int, chunks: list[str], frame: str) -> None:
+        protocol = sender.protocol
+        plain = "".join(chunks)
+        if kind is PacketType.SWITCH:
+            if sender is self.leader:
+                protocol._seq = seq - 1
+                protocol.switch(0.0)
+            else:
+                sender.take(self.offer.encode(), 0.0)
+        elif len(chunks) == 1:
+            say(protocol, frame[:6] + plain, None)
+        else:
+            # The recording was made with chunks of 32 units.
+            self.ivs.reverse()
+            assert protocol._switch is not None
+            for chunk in chunks:
+                sender.out.append(
+                    frame[:6].encode() + protocol._switch.session.seal(abs(seq), chunk.encode())
+                )
+        assert sender.out[-1].decode() == frame
+        sender.out.clear()
+
+
+@pytest.mark.parametrize(
+    "name", ["anysocket-e2e-client-initiator", "anysocket-e2e-server-initiator", "anysocket-e2e-small-chunks"]
+)
+def test_encrypted_conversations_replay(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    recording = load(name)
+    recorded = Recorded(recording, monkeypatch, "client->server")
+    for frame in messages(recording):
+        recorded.replay(frame["text"], frame["plain"], frame["dir"])
+    check_all_was_heard(recorded, [(frame["dir"], frame) for frame in messages(recording)])
+    if name.endswith("chunks"):
+        assert recorded.pair.server.values() == recording["received"]
+
+
+def check_all_was_heard(recorded: Recorded, frames: list[tuple[str, dict[str, Any]]]) -> None:
+    count = 0
+    for side, is_mine in ((recorded.pair.server, True), (recorded.pair.client, False)):
+        texts: dict[int, str] = {}
+        for direction, frame in frames:
+            if (direction == recorded.first) is is_mine and frame["type"] in (2, 3):
+                texts[frame["seq"]] = texts.get(frame["seq"], "") + frame["plain"]
+        heard = {
+            seq: value for kind, seq, value in side.got if kind in (PacketType.LINK, PacketType.INTERNAL)
+        }
+        assert heard == {seq: json.loads(text) for seq, text in texts.items()}
+        count += len(heard)
+    assert count > 2
+
+
+# --- relaying
+
+
+@pytest.mark.parametrize("name", ["anysocket-proxy", "anysocket-proxy-e2e"])
+def test_forward_frames_are_laid_out_as_recorded(name: str) -> None:
+    frames = [frame for frame in messages(load(name)) if "forward" in frame]
+    assert len(frames) > 6
+    for frame in frames:
+        forward = frame["forward"]
+        assert parse_forward(frame["text"]) == (forward["to"], forward["from"])
+        assert nested_frame(frame["text"]) == forward["inner"]
+        ours = encode_forward_head(forward["to"], forward["from"]) + forward["inner"].encode()
+        assert ours.hex() == frame["hex"]
+
+
+def test_an_encrypted_conversation_through_a_relay_replays(monkeypatch: pytest.MonkeyPatch) -> None:
+    recording = load("anysocket-proxy-e2e")
+    recorded = Recorded(recording, monkeypatch, "A->relay")
+    for side, other in ((recorded.pair.client, "B"), (recorded.pair.server, "A")):
+        side.protocol.remote_id = recording["ids"][other]
+        side.protocol.accept(0.0)
+        list(side.protocol.release(0.0))
+    frames = [
+        (frame["dir"], frame["forward"])
+        for frame in messages(recording)
+        if "forward" in frame and frame["dir"].endswith("->relay")
+    ]
+    for direction, forward in frames:
+        recorded.replay(forward["inner"], forward["plain"], direction)
+    check_all_was_heard(recorded, frames)
+
+
+@pytest.mark.parametrize(
+    ("name", "conn"),
+    [
+        ("anysocket-proxy", "A"),
+        ("anysocket-proxy", "B"),
+        ("anysocket-proxy-e2e", "A"),
+        ("anysocket-proxy-e2e", "B"),
+        ("anysocket-proxy-failures", "A"),
+    ],
+)
+def test_each_hop_of_a_relayed_conversation_replays(name: str, conn: str) -> None:
+    recording = load(name)
+    hop = [frame for frame in messages(recording, conn) if "forward" not in frame]
+    turned = {f"{conn}->relay": "client->server", f"relay->{conn}": "server->client"}
+    assert hop
+    if hop[0]["text"].startswith("11"):
+        replay([{**frame, "dir": turned[frame["dir"]]} for frame in hop])
+    else:
+        for frame in hop:
+            _, kind, seq = parse_head(frame["text"])
+            assert [out.hex() for out in encode(kind, seq, frame["text"][6:].encode())] == [frame["hex"]]

@@ -53,6 +53,7 @@ socket.on("disconnected", (peer, reason) => {
     delete peers[peer.id];
     say({ event: "disconnected", peer: peer.id, reason: pack(reason) });
 });
+socket.on("e2e", (peer) => say({ event: "e2e", peer: peer.id }));
 socket.on("message", (packet) => {
     lastMessage = packet;
     if (mode === "echo") packet.reply(packet.msg);
@@ -82,6 +83,25 @@ const commands = {
     synced_time: async (peer) => await peers[peer].getSyncedTime(true),
     disconnect: async (peer, reason) => { peers[peer].disconnect(reason); },
     stop: async () => { await socket.stop(); },
+    e2e: async (peer) => { peers[peer].e2e(); },
+    e2e_and_send: async (peer, values) => {
+        peers[peer].e2e();
+        for (const value of values) peers[peer].send(value);
+    },
+    e2e_then_send: async (peer, values) => {
+        peers[peer].once("e2e", () => { for (const value of values) peers[peer].send(value); });
+        peers[peer].e2e();
+    },
+    is_e2e: async (peer) => peers[peer].isE2EEnabled(),
+    can_proxy: async (verdict) => { socket.canProxy = () => verdict; },
+    proxy: async (peer, through) => {
+        const proxied = await socket.proxy(peer, through);
+        peers[proxied.id] = proxied;
+        return proxied.id;
+    },
+    unproxy: async (peer, through, reason) => { socket.unproxy(peer, through, reason); },
+    has_direct_peer: async (peer) => socket.hasDirectPeer(peer),
+    is_proxy: async (peer) => peers[peer].isProxy(),
     has_peer: async (peer) => socket.hasPeer(peer),
 };
 

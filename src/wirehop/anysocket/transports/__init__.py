@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Generator
+from typing import Any, Protocol
 
-from wirehop.core.output import Output
+__all__ = ["Connection", "Outlet", "Receiver"]
 
-__all__ = ["Connection", "Receiver"]
+
+class Outlet(Protocol):
+    """The way down of one connection (see :class:`~wirehop.core.output.Output`)."""
+
+    closed_because: str | None
+
+    def __await__(self) -> Generator[Any, None, None]:
+        """Wait for the drain. Raises ``ConnectionClosed`` when the connection is over."""
+
+    def is_full(self) -> bool:
+        """Whether awaiting would wait for the drain."""
+
+    def close(self) -> None: ...
+
+    def abort(self) -> None: ...
 
 
 class Connection(Protocol):
     """A carrier of frames, as a peer sees it."""
 
-    output: Output
+    @property
+    def output(self) -> Outlet: ...
 
     def send(self, frame: bytes) -> None:
         """Send one frame of UTF-8 text."""

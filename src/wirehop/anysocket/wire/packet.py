@@ -12,16 +12,33 @@ chars  content
 A packet whose JSON text has more than 1,048,576 UTF-16 units is cut into chunks, never through
 a surrogate pair. What goes out is bytes (UTF-8, as sockets want it), what comes in is text (as
 WebSocket guarantees it).
+
+A FORWARD frame is not laid out like this: it begins with ``6``, then come the ids of its receiver
+and of its sender, 16 characters each, one for each byte; the rest is a frame of the link between
+these two.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from enum import IntEnum
+from typing import TypeGuard
 
 from wirehop.errors import ProtocolError
 
-__all__ = ["CHUNK", "Internal", "PacketType", "encode", "encode_head", "is_id", "parse_head"]
+__all__ = [
+    "CHUNK",
+    "Internal",
+    "PacketType",
+    "encode",
+    "encode_forward_head",
+    "encode_head",
+    "is_id",
+    "nested_frame",
+    "parse_forward",
+    "parse_head",
+]
 
 CHUNK = 1_048_576
 """UTF-16 units of JSON text in one frame."""
@@ -64,7 +81,7 @@ _HEADS = {
 }
 
 
-def is_id(value: object) -> bool:
+def is_id(value: object) -> TypeGuard[str]:
     """Whether ``value`` is an AnySocket id: a text of 32 lowercase hex digits."""
     return isinstance(value, str) and len(value) == 32 and _HEX_DIGITS.issuperset(value)
 
@@ -77,14 +94,39 @@ def encode_head(kind: PacketType, seq: int, *, last: bool = True) -> bytes:
     return (_LAST if last else _MORE)[kind] + digits
 
 
-def encode(kind: PacketType, seq: int, json: bytes) -> list[bytes]:
-    """The frames of one packet."""
+def encode(
+    kind: PacketType, seq: int, json: bytes, seal: Callable[[int, bytes], bytes] | None = None
+) -> list[bytes]:
+    """The frames of one packet; ``seal(number, chunk)`` encrypts its chunks."""
     # No text has more UTF-16 units than bytes of UTF-8.
-    if len(json) <= CHUNK:
-        return [encode_head(kind, seq) + json]
-    chunks = list(_cut(json))
+    chunks = [json] if len(json) <= CHUNK else _cut(json)
+    if seal is not None:
+        chunks = [seal(abs(seq), chunk) for chunk in chunks]
+    head = encode_head(kind, seq)
+    if len(chunks) == 1:
+        return [head + chunks[0]]
     more = encode_head(kind, seq, last=False)
-    return [*(more + chunk for chunk in chunks[:-1]), encode_head(kind, seq) + chunks[-1]]
+    return [*(more + chunk for chunk in chunks[:-1]), head + chunks[-1]]
+
+
+def encode_forward_head(to: str, sender: str) -> bytes:
+    """What stands before a frame that a relay is to carry from one id to another, in UTF-8."""
+    return b"6" + bytes.fromhex(to + sender).decode("latin-1").encode()
+
+
+def parse_forward(frame: str) -> tuple[str, str] | None:
+    """The ids of the receiver and the sender of a FORWARD frame; None if it is too short or what
+    stands there is no id."""
+    try:
+        ids = frame[1:33].encode("latin-1").hex()
+    except UnicodeEncodeError:
+        return None
+    return (ids[:32], ids[32:]) if len(ids) == 64 else None
+
+
+def nested_frame(frame: str) -> str:
+    """What a FORWARD frame carries."""
+    return frame[33:]
 
 
 def parse_head(frame: str) -> tuple[bool, PacketType, int]:

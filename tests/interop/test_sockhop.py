@@ -29,6 +29,7 @@ from wirehop import (
     SockhopServer,
     SockhopSession,
 )
+from wirehop.errors import ConnectionClosed
 
 UNDEFINED = {"$undefined": True}
 
@@ -246,7 +247,19 @@ async def test_objects_come_back_as_what_they_were(js_connects: bool) -> None:
         assert await link.value() == Widget(1, "y")
         await link.js.run("await peer.send(new Widget({a: 'one'}))")
         assert "`$.a`" in str(await link.errors.get())
+        # An answer that does not fit is no answer, and there will be no other.
+        await link.js.run("""
+            answer = (value, meta) => {
+                meta.callback(new Widget({a: 'one'}));
+                meta.callback(new Widget({a: 1}));
+            };
+        """)
+        answers: list[Any] = []
+        link.send("q", lambda *args: answers.append(args))
+        assert await link.theirs() == "q"
+        assert "`$.a`" in str(await link.errors.get())
         await link.is_alive()
+        assert answers == []
 
 
 @DIRECTIONS
@@ -294,6 +307,46 @@ async def test_messages_in_any_pieces(js_connects: bool) -> None:
             peer.socket.write(bytes.subarray(20));
         """)
         assert [await link.value() for _ in range(8)] == ["é🚀", 2] * 4
+
+
+@DIRECTIONS
+async def test_who_awaits_its_sends_goes_at_the_pace_of_npm(js_connects: bool) -> None:
+    async with linked(js_connects) as link:
+        await link.js.run("peer.socket.pause()")
+        sent = 0
+
+        async def send_all() -> None:
+            nonlocal sent
+            for n in range(48):
+                await link.send({"n": n, "text": "x" * (1 << 20)})
+                sent += 1
+
+        sending = asyncio.ensure_future(send_all())
+        # Once a mebibyte more than both systems keep is waiting, so is who sends.
+        await until(lambda: link.sock.output.transport.get_write_buffer_size() > 1 << 20)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert sent < 48
+        await link.js.run("peer.socket.resume()")
+        await sending
+        for n in range(48):
+            assert (await link.theirs())["n"] == n
+        assert not link.ended.is_set()
+
+
+@DIRECTIONS
+async def test_npm_is_cut_when_it_leaves_too_much_unread(js_connects: bool) -> None:
+    async with linked(js_connects, {"send_limit": 1 << 22}) as link:
+        await link.js.run("peer.socket.pause()")
+        with pytest.raises(ConnectionClosed, match="more than 4194304 bytes were waiting to be read"):
+            waiting = link.send("first")
+            while link.sock.ready_state == "open":
+                waiting = link.send("x" * (1 << 20))
+            await waiting
+        await link.ended.wait()
+        assert len(link.gone) == 1
+        await link.js.run("peer.socket.resume()")
+        await link.js.event("disconnect")
 
 
 async def test_clients_do_not_mix() -> None:

@@ -15,21 +15,25 @@ __all__ = ["new_id", "new_uuid"]
 _BLOCK = 256
 
 
-def _ids() -> Iterator[str]:
+def _ids(dash: str) -> Iterator[str]:
     while True:
         block = os.urandom(16 * _BLOCK).hex()
-        for start in range(0, len(block), 32):
-            digits = block[start : start + 32]
-            variant = "89ab"[int(digits[16], 16) & 3]
-            yield f"{digits[:12]}4{digits[13:16]}{variant}{digits[17:]}"
+        for at in range(0, len(block), 32):
+            variant = "89ab"[int(block[at + 16], 16) & 3]
+            yield (
+                f"{block[at : at + 8]}{dash}{block[at + 8 : at + 12]}{dash}4{block[at + 13 : at + 16]}"
+                f"{dash}{variant}{block[at + 17 : at + 20]}{dash}{block[at + 20 : at + 32]}"
+            )
 
 
-_source = _ids()
+_plain = _ids("")
+_dashed = _ids("-")
 
 
 def _forget() -> None:
-    global _source
-    _source = _ids()
+    global _plain, _dashed
+    _plain = _ids("")
+    _dashed = _ids("-")
 
 
 # A forked child would otherwise hand out its parent's ids.
@@ -39,10 +43,9 @@ if hasattr(os, "register_at_fork"):
 
 def new_id() -> str:
     """A fresh id, for example ``"f30855a717d44392a8384b7979be050a"``."""
-    return next(_source)
+    return next(_plain)
 
 
 def new_uuid() -> str:
     """A fresh id with dashes, for example ``"f30855a7-17d4-4392-a838-4b7979be050a"``."""
-    digits = next(_source)
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    return next(_dashed)

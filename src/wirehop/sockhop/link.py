@@ -141,13 +141,15 @@ class Link(Carrier):
             self.owner._received(self, json_type(message), message, None)
             return
         kind, name, data, id, last = envelope.read(message)
+        if options.load is not None and (kind is VALUE or kind is REQUEST):
+            data = options.load(name, data)
         if kind is REQUEST:
-            request = SockhopRequest(uuid=id, data=options.types.load(name, data), type=name)
+            request = SockhopRequest(uuid=id, data=data, type=name)
             self.owner._requested(self, request, SockhopResponseWriteableStream(self, request.uuid))
         elif kind is RESPONSE:
             self._responded(name, data, id, last, len(line))
         elif kind is VALUE:
-            self.owner._received(self, name, options.types.load(name, data), id)
+            self.owner._received(self, name, data, id)
         elif kind is CALLBACK:
             waiting = self._callbacks.pop(id, None) if type(id) is str else None
             if waiting is not None:
@@ -163,11 +165,13 @@ class Link(Carrier):
         stream = self.streams.get(uuid) if type(uuid) is str else None
         if stream is None:
             return
-        try:
-            data = self._options.types.load(name, data)
-        except NoFit as error:
-            stream.end(error)
-            raise
+        load = self._options.load
+        if load is not None:
+            try:
+                data = load(name, data)
+            except NoFit as error:
+                stream.end(error)
+                raise
         stream._receive(data, name, last, size)
 
     # --- time

@@ -75,6 +75,7 @@ class Options:
         "ending",
         "high_water",
         "is_wrapped",
+        "load",
         "max_callbacks",
         "max_line",
         "max_requests",
@@ -108,6 +109,9 @@ class Options:
         self.is_wrapped = peer_type != "json"
         self.allow_non_objects = bool(allow_non_objects)
         self.types = Types(types)
+        self.load = self.types.load if self.types else None
+        """What makes objects of registered types, or None when there are none: most programs have
+        none, and a call for each message would be for nothing."""
         self.response_timeout = positive("response_timeout", response_timeout)
         self.callback_timeout = positive("callback_timeout", callback_timeout)
         self.max_line = positive("max_line", max_line)

@@ -111,8 +111,10 @@ class SockhopResponseReadableStream(EventEmitter):
         self._error = err
         if self._link is not None:
             self._link.streams.pop(self.uuid, None)
-        self._wake()
-        self.emit("end", err)
+        if self._waiters is not None:
+            self._wake()
+        if self._listeners:
+            self.emit("end", err)
 
     async def next(self) -> Answer:
         """The first packet that nobody took, which is the end of the stream on this side.

@@ -101,6 +101,10 @@ class Types:
                 self._registered[cls] = name
         self._names = {cls: json.dumps(name) for cls, name in _BUILT_IN.items()}
 
+    def __bool__(self) -> bool:
+        """Whether any type is registered."""
+        return bool(self._load)
+
     def dump(self, value: Any) -> tuple[bytes, bytes]:
         """The name of a value's type and the value itself, both as JSON.
 
@@ -124,7 +128,7 @@ class Types:
 
         Raises ``NoFit``.
         """
-        load = self._load.get(name) if self._load and type(name) is str else None
+        load = self._load.get(name) if type(name) is str else None
         if load is None:
             return data
         try:

@@ -19,7 +19,7 @@ from wirehop.sockhop.request import SockhopRequest
 from wirehop.sockhop.streams import SockhopResponseReadableStream, SockhopResponseWriteableStream
 from wirehop.sockhop.wire import envelope
 from wirehop.sockhop.wire.envelope import Kind
-from wirehop.sockhop.wire.types import NoFit, json_type
+from wirehop.sockhop.wire.types import RESERVED, NoFit, json_type
 
 if TYPE_CHECKING:
     from wirehop.sockhop.endpoint import Endpoint
@@ -92,7 +92,7 @@ class Link(Carrier):
             raise LimitExceeded(f"{options.max_requests} requests are waiting for a response already")
         stream = SockhopResponseReadableStream()
         uuid = stream.uuid
-        self.write(envelope.request(*options.types.dump(value), uuid))
+        self._post(envelope.request(options.types.name(value), value, uuid))
         stream._opened(self, self._loop.time(), timeout or options.response_timeout, idle or None)
         self.streams[uuid] = stream
         self._expect(stream.deadline)
@@ -100,7 +100,7 @@ class Link(Carrier):
 
     def call_back(self, id: Any, value: Any) -> Awaitable[None]:
         """Call the other side's callback. Raises as :meth:`post`."""
-        return self.write(envelope.callback(*self._options.types.dump(value), id))
+        return self._post(envelope.callback(self._options.types.name(value), value, id))
 
     def ping(self, delay: float) -> None:
         """Ping every ``delay`` seconds, and close when none of the last pings was answered; 0 stops
@@ -111,7 +111,10 @@ class Link(Carrier):
         self.alarm.by(self._next_ping)
 
     def _respond(self, uuid: Any, value: Any, last: bool) -> Awaitable[None]:
-        return self.write(envelope.response(*self._options.types.dump(value), uuid, last))
+        return self._post(envelope.response(self._options.types.name(value), value, uuid, last))
+
+    def _post(self, message: Any) -> Awaitable[None]:
+        return self.write(self._options.types.text(message))
 
     def _with_callback(self, value: Any, callback: Callable[..., Any]) -> bytes:
         if not self._options.is_wrapped:
@@ -123,7 +126,8 @@ class Link(Carrier):
         if len(self._callbacks) >= self._options.max_callbacks:
             raise LimitExceeded(f"{self._options.max_callbacks} callbacks are waiting already")
         id = new_uuid()
-        text = envelope.message(*self._options.types.dump(value), id)
+        types = self._options.types
+        text = types.text(envelope.message(types.name(value), value, id))
         if self.ready_state in ("open", "opening"):
             deadline = self.now() + self._options.callback_timeout
             self._callbacks[id] = (callback, deadline)
@@ -140,11 +144,20 @@ class Link(Carrier):
         ):
             self.owner._received(self, json_type(message), message, None)
             return
+        if type(message) is dict and len(message) == 2 and "data" in message:
+            # Most messages are values of which nothing more is said.
+            name = message.get("type")
+            if type(name) is str and name not in RESERVED:
+                data = message["data"]
+                if options.load is not None:
+                    data = options.load(name, data)
+                self.owner._received(self, name, data, None)
+                return
         kind, name, data, id, last = envelope.read(message)
         if options.load is not None and (kind is VALUE or kind is REQUEST):
             data = options.load(name, data)
         if kind is REQUEST:
-            request = SockhopRequest(uuid=id, data=data, type=name)
+            request = SockhopRequest.received(id, data, name)
             self.owner._requested(self, request, SockhopResponseWriteableStream(self, request.uuid))
         elif kind is RESPONSE:
             self._responded(name, data, id, last, len(line))
@@ -155,7 +168,7 @@ class Link(Carrier):
             if waiting is not None:
                 self.owner._called_back(self, name, options.types.load(name, data), waiting[0])
         elif kind is PING:
-            self.write(envelope.pong(SockhopPong(data).fields()))
+            self._post(envelope.pong(SockhopPong(data).fields()))
         else:
             pong = SockhopPong(data)
             for ping in self._pings:
@@ -195,13 +208,13 @@ class Link(Carrier):
         ping = SockhopPing()
         # As in the seed: a server drops right after its fourth ping, a client in its place.
         if self.server is not None:
-            self.write(envelope.ping(ping.fields()))
+            self._post(envelope.ping(ping.fields()))
         self._pings = [*self._pings[1 - PINGS :], ping]
         if len(self._pings) == PINGS and all(ping.unanswered() for ping in self._pings):
             self.output.flush()
             self.force_close()
         elif self.server is None:
-            self.write(envelope.ping(ping.fields()))
+            self._post(envelope.ping(ping.fields()))
 
     def _expire(self, now: float) -> None:
         for stream in [stream for stream in self.streams.values() if stream.deadline <= now]:

@@ -59,7 +59,7 @@ class ObjectBuffer(EventEmitter):
     def obj2buf(self, object: Any) -> bytes:
         """The line of an object. Raises ``SockhopError`` with ERR_OBJECTBUFFER_BAD_OBJECT for what
         JSON cannot say, and for scalars unless they are allowed."""
-        return self._ending.end(envelope.bare(self._types.data(object), self._allow_non_objects))
+        return self._ending.end(envelope.bare(self._types.text(object), self._allow_non_objects))
 
     def _complain(self, error: Exception) -> None:
         if not self.emit("error", error):

@@ -127,10 +127,10 @@ class Options:
         Raises ``SockhopError``: ERR_BAD_DATA and ERR_OBJECTBUFFER_BAD_OBJECT.
         """
         if self.is_wrapped:
-            return envelope.message(*self.types.dump(value))
+            return self.types.text(envelope.message(self.types.name(value), value))
         if value is None:
             raise SockhopError("None cannot be sent", "ERR_BAD_DATA")
-        return envelope.bare(self.types.data(value), self.allow_non_objects)
+        return envelope.bare(self.types.text(value), self.allow_non_objects)
 
 
 def positive(name: str, value: Any) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self
 
-from wirehop.core import json
 from wirehop.core.ids import new_uuid
 from wirehop.sockhop.wire.types import Types
 
@@ -22,7 +21,7 @@ class _Payload:
             data = {}
         self.uuid = uuid or new_uuid()
         self.data = data
-        self.type = type or json.loads(_types.dump(data)[0])
+        self.type = type or _types.name(data)
 
     def __repr__(self) -> str:
         return f"<{self.__class__.__name__} {self.uuid} {self.type}: {self.data!r:.60}>"
@@ -33,6 +32,15 @@ class SockhopRequest(_Payload):
     its answers carry. Without data it is ``{}``; without a type, that of the data."""
 
     __slots__ = ()
+
+    @classmethod
+    def received(cls, uuid: Any, data: Any, type: Any) -> Self:
+        """One that came as a whole: nothing is missing, but perhaps the uuid."""
+        request = cls.__new__(cls)
+        request.uuid = uuid or new_uuid()
+        request.data = data
+        request.type = type
+        return request
 
     @classmethod
     def parse(cls, obj: Mapping[str, Any]) -> Self:

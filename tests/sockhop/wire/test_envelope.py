@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -142,20 +141,20 @@ def test_lines_that_are_no_json_may_be_text() -> None:
 
 
 def test_writing_and_reading() -> None:
-    name, data = Types().dump({"a": [1, "é"]})
-    for text, read_as in [
-        (envelope.message(name, data), (Kind.VALUE, None)),
-        (envelope.message(name, data, "id"), (Kind.VALUE, "id")),
-        (envelope.callback(name, data, 'an "id"'), (Kind.CALLBACK, 'an "id"')),
-        (envelope.request(name, data, "uuid"), (Kind.REQUEST, "uuid")),
-        (envelope.response(name, data, {"any": "json"}, True), (Kind.RESPONSE, {"any": "json"})),
+    value = {"a": [1, "é"]}
+    for message, read_as in [
+        (envelope.message("Object", value), (Kind.VALUE, None)),
+        (envelope.message("Object", value, "id"), (Kind.VALUE, "id")),
+        (envelope.callback("Object", value, 'an "id"'), (Kind.CALLBACK, 'an "id"')),
+        (envelope.request("Object", value, "uuid"), (Kind.REQUEST, "uuid")),
+        (envelope.response("Object", value, {"any": "json"}, True), (Kind.RESPONSE, {"any": "json"})),
     ]:
-        kind, type, value, id, last = read(parse(text, False))
+        kind, type, data, id, last = read(parse(Types().text(message), False))
         assert (kind, id) == read_as
-        assert (type, value, last) == ("Object", {"a": [1, "é"]}, True)
-    assert read(json.loads(envelope.response(name, data, "u", False)))[4] is False
-    assert read(json.loads(envelope.ping({"_id": 1}))) == (Kind.PING, "SockhopPing", {"_id": 1}, None, True)
-    assert read(json.loads(envelope.pong({"_id": 1}))) == (Kind.PONG, "SockhopPong", {"_id": 1}, None, True)
+        assert (type, data, last) == ("Object", value, True)
+    assert read(envelope.response("Object", value, "u", False))[4] is False
+    assert read(envelope.ping({"_id": 1})) == (Kind.PING, "SockhopPing", {"_id": 1}, None, True)
+    assert read(envelope.pong({"_id": 1})) == (Kind.PONG, "SockhopPong", {"_id": 1}, None, True)
 
 
 @pytest.mark.parametrize("text", [b"5", b'"s"', b"true"])

@@ -133,38 +133,36 @@ _SPECIAL = {
 }
 
 
-# --- down: names and values are JSON text already; ids are whatever JSON the remote chose
+# --- down: what has to be made JSON, as a whole
 
 
-def message(name: bytes, data: bytes, id: str | None = None) -> bytes:
+def message(name: str, value: Any, id: str | None = None) -> dict[str, Any]:
     if id is None:
-        return b'{"type":%b,"data":%b}' % (name, data)
-    return b'{"type":%b,"data":%b,"id":%b}' % (name, data, json.dumps(id))
+        return {"type": name, "data": value}
+    return {"type": name, "data": value, "id": id}
 
 
-def callback(name: bytes, data: bytes, id: Any) -> bytes:
-    return b'{"type":%b,"data":%b,"callback_id":%b}' % (name, data, json.dumps(id))
+def callback(name: str, value: Any, id: Any) -> dict[str, Any]:
+    return {"type": name, "data": value, "callback_id": id}
 
 
-def request(name: bytes, data: bytes, uuid: str) -> bytes:
-    return b'{"type":"SockhopRequest","data":{"uuid":"%b","data":%b,"type":%b}}' % (uuid.encode(), data, name)
+def request(name: str, value: Any, uuid: str) -> dict[str, Any]:
+    return {"type": "SockhopRequest", "data": {"uuid": uuid, "data": value, "type": name}}
 
 
-def response(name: bytes, data: bytes, uuid: Any, last: bool) -> bytes:
-    return b'{"type":"SockhopResponsePacket","data":{"uuid":%b,"type":%b,"data":%b,"last":%b}}' % (
-        json.dumps(uuid),
-        name,
-        data,
-        b"true" if last else b"false",
-    )
+def response(name: str, value: Any, uuid: Any, last: bool) -> dict[str, Any]:
+    return {
+        "type": "SockhopResponsePacket",
+        "data": {"uuid": uuid, "type": name, "data": value, "last": last},
+    }
 
 
-def ping(fields: dict[str, Any]) -> bytes:
-    return b'{"type":"SockhopPing","data":%b}' % json.dumps(fields)
+def ping(fields: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "SockhopPing", "data": fields}
 
 
-def pong(fields: dict[str, Any]) -> bytes:
-    return b'{"type":"SockhopPong","data":%b}' % json.dumps(fields)
+def pong(fields: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "SockhopPong", "data": fields}
 
 
 def bare(data: bytes, allow_non_objects: bool) -> bytes:

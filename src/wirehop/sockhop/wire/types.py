@@ -35,7 +35,7 @@ RESERVED = frozenset({"SockhopPing", "SockhopPong", "SockhopRequest", "SockhopRe
 """Names that the protocol has for itself."""
 
 KNOWN_CLASSES = 1024
-"""Classes whose name is kept as JSON: more than a program has, unless it makes them as it runs."""
+"""Classes whose name is kept: more than a program has, unless it makes them as it runs."""
 
 TypeOptions = Iterable[type] | Mapping[str, type]
 """Classes, under their own names, or names and classes."""
@@ -99,27 +99,23 @@ class Types:
             self._load[name] = _loader(cls)
             if cls not in _BUILT_IN:
                 self._registered[cls] = name
-        self._names = {cls: json.dumps(name) for cls, name in _BUILT_IN.items()}
+        self._names = _BUILT_IN.copy()
 
     def __bool__(self) -> bool:
         """Whether any type is registered."""
         return bool(self._load)
 
-    def dump(self, value: Any) -> tuple[bytes, bytes]:
-        """The name of a value's type and the value itself, both as JSON.
-
-        Raises ``SockhopError``: ERR_BAD_DATA for None and for a class with a reserved name,
-        ERR_OBJECTBUFFER_BAD_OBJECT for what JSON cannot say.
-        """
+    def name(self, value: Any) -> str:
+        """The name of a value's type. Raises ``SockhopError`` with ERR_BAD_DATA for None and for a
+        class with a reserved name."""
         name = self._names.get(type(value))
-        if name is None:
-            name = self._name(value)
-        return name, self.data(value)
+        return self._find_name(value) if name is None else name
 
-    def data(self, value: Any) -> bytes:
-        """A value as JSON. Raises as :meth:`dump`, but None is ``null``."""
+    def text(self, message: Any) -> bytes:
+        """A message, or a value, as JSON. Raises ``SockhopError`` with ERR_OBJECTBUFFER_BAD_OBJECT
+        for what JSON cannot say."""
         try:
-            return json.dumps(value, _plain)
+            return json.dumps(message, _plain)
         except (TypeError, ValueError) as error:
             raise SockhopError(str(error), "ERR_OBJECTBUFFER_BAD_OBJECT") from error
 
@@ -137,20 +133,19 @@ class Types:
             # Whatever it is: the class is the user's, the data is the remote's.
             raise NoFit(name, error) from error
 
-    def _name(self, value: Any) -> bytes:
+    def _find_name(self, value: Any) -> str:
         if value is None:
             raise SockhopError("None cannot be sent", "ERR_BAD_DATA")
         cls = type(value)
         name = self._registered.get(cls) or _name_of(value)
         if name in RESERVED:
             raise SockhopError(f"the type name {name} is the protocol's own", "ERR_BAD_DATA")
-        text = json.dumps(name)
         # An Enum's members may be of different types.
         if not isinstance(value, Enum):
             if len(self._names) >= KNOWN_CLASSES:
-                self._names = {cls: json.dumps(name) for cls, name in _BUILT_IN.items()}
-            self._names[cls] = text
-        return text
+                self._names = _BUILT_IN.copy()
+            self._names[cls] = name
+        return name
 
 
 def _own_name(cls: Any) -> str:

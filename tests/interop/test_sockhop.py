@@ -971,10 +971,10 @@ async def test_the_session_of_npm_sees_our_client_come_and_go() -> None:
 @DIRECTIONS
 async def test_our_pings_are_answered_by_npm(js_connects: bool) -> None:
     async with linked(js_connects) as link:
-        link.ours.ping(0.02)
-        pings = [await link.js.event("SockhopPing") for _ in range(9)]
-        assert len({ping["_id"] for ping in pings}) == 9
-        assert [ping["_returned"] for ping in pings] == [None] * 9
+        link.ours.ping(0.2)
+        pings = [await link.js.event("SockhopPing") for _ in range(5)]
+        assert len({ping["_id"] for ping in pings}) == 5
+        assert [ping["_returned"] for ping in pings] == [None] * 5
         assert not link.ended.is_set()
         link.ours.ping(0)
         await link.is_alive()
@@ -983,8 +983,8 @@ async def test_our_pings_are_answered_by_npm(js_connects: bool) -> None:
 @DIRECTIONS
 async def test_pings_of_npm_are_answered_by_us(js_connects: bool) -> None:
     async with linked(js_connects) as link:
-        await link.js.run("peer.ping(20)")
-        pongs = [await link.js.event("SockhopPong") for _ in range(9)]
+        await link.js.run("peer.ping(200)")
+        pongs = [await link.js.event("SockhopPong") for _ in range(5)]
         assert all(pong["_id"] and pong["_created"] <= pong["_returned"] for pong in pongs)
         assert not link.js.seen("disconnect")
         await link.js.run("peer.ping(0)")
@@ -994,9 +994,9 @@ async def test_pings_of_npm_are_answered_by_us(js_connects: bool) -> None:
 @DIRECTIONS
 async def test_both_ping_at_once(js_connects: bool) -> None:
     async with linked(js_connects) as link:
-        link.ours.ping(0.02)
-        await link.js.run("peer.ping(20)")
-        for _ in range(9):
+        link.ours.ping(0.2)
+        await link.js.run("peer.ping(200)")
+        for _ in range(5):
             await link.js.event("SockhopPing")
             await link.js.event("SockhopPong")
         assert not link.ended.is_set()
@@ -1410,7 +1410,7 @@ async def test_the_npm_client_reconnects_when_we_were_silent() -> None:
         silent = link.sock
         link.connected.clear()
         silent.pause_reading()
-        await link.js.run("client.ping(30)")
+        await link.js.run("client.ping(150)")
         await link.js.event("disconnect")
         await link.connected.wait()
         await link.js.run("client.ping(0)")
@@ -1451,7 +1451,7 @@ async def test_our_client_reconnects_after_a_server_died_of_silence() -> None:
         await client.connect(auto_reconnect=True)
         link.connected.clear()
         await link.js.run("server.sockets[0].pause()")
-        client.ping(0.03)
+        client.ping(0.15)
         await link.ended.wait()
         await link.connected.wait()
         client.ping(0)

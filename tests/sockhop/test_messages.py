@@ -258,8 +258,8 @@ async def test_a_terminator_in_a_value_is_refused_where_it_is_sent() -> None:
 
 async def test_pings_that_are_answered() -> None:
     async with linked() as link:
-        link.client.ping(0.005)
-        link.server.ping(0.005)
+        link.client.ping(0.1)
+        link.server.ping(0.1)
         ours = link.client._link
         assert ours is not None
         await until(lambda: len(ours._pings) == 4 and not ours._pings[0].unanswered())
@@ -271,8 +271,8 @@ async def test_pings_that_are_answered() -> None:
 
 async def test_one_answered_ping_among_the_last_keeps_the_link() -> None:
     async with strange_server() as (raw, client, told):
-        client.ping(0.01)
-        for _ in range(4):
+        client.ping(0.2)
+        for _ in range(3):
             ping = msgspec.json.decode(await raw.read_until(b"\n"))
             await raw.read_until(b"\n")
             await raw.send(

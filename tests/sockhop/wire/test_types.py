@@ -196,6 +196,11 @@ def test_what_does_not_fit_names_the_field(name: str, data: Any, field: str) -> 
     assert raised.value.code == "ERR_OBJECTBUFFER_BAD_BUFFER_DATA"
 
 
+def test_whether_there_are_any() -> None:
+    assert not Types()
+    assert Types([Widget])
+
+
 def test_another_name() -> None:
     table = Types({"Gadget": Widget})
     assert table.name(Widget("w")) == "Gadget"

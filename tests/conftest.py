@@ -57,6 +57,12 @@ async def _guarded(test: Callable[..., Any], arguments: dict[str, Any]) -> None:
     assert not unhandled, f"unhandled: {unhandled}"
 
 
+def pytest_collection_finish() -> None:
+    # Each test looks for what it left behind: not among the thousands of tests, too.
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_report_header() -> str:
     return f"loops: {', '.join(LOOPS)}; python {sys.version.split()[0]}"
 

@@ -40,4 +40,4 @@ $(VENV)/.bench: $(VENV)/.test
 
 clean:
 	rm -rf .venv* .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	rm -rf tests/interop/node/node_modules bench/build
+	rm -rf tests/interop/node/node_modules browser/node_modules bench/build

@@ -14,7 +14,9 @@ internal    what peers say to each other and users do not see
 tls         what the options say of TLS
 listener    one port, for peers and HTTP
 options     of listen and connect
+stats       what went over a link so far
 http        the router on the same port
+browser     the client for pages, and the routes that serve it
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from wirehop.anysocket.http import AnyHTTPPeer, AnyHTTPRouter
 from wirehop.anysocket.listener import Listener
 from wirehop.anysocket.packet import AnyPacket
 from wirehop.anysocket.peer import AnyPeer
+from wirehop.anysocket.stats import Stats
 from wirehop.anysocket.wire.packer import Packer
 
 __all__ = [
@@ -35,5 +38,6 @@ __all__ = [
     "AnySocket",
     "Listener",
     "Packer",
+    "Stats",
     "SyncedTime",
 ]

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Any
 
-from wirehop.anysocket import duplicates, relay, tls
+from wirehop.anysocket import browser, duplicates, relay, tls
 from wirehop.anysocket import rpc as rpc_module
 from wirehop.anysocket.broadcast import gather
 from wirehop.anysocket.http import AnyHTTPRouter
@@ -61,6 +61,7 @@ class AnySocket(EventEmitter):
             raise ValueError("an AnySocket id has 32 lowercase hex digits")
         self.id = id or new_id()
         self.http = AnyHTTPRouter()
+        browser.serve(self.http)
         self.rpc: object = {}
         if rpc is not None:
             self.set_rpc(rpc)
@@ -266,6 +267,8 @@ class AnySocket(EventEmitter):
         self, context: ssl.SSLContext | None, host: str, port: int, options: ConnectOptions
     ) -> AnyPeer:
         headers = dict(options.headers or {})
+        if "user-agent" not in map(str.lower, headers):
+            headers["User-Agent"] = "wirehop"
         if options.cookies:
             headers["Cookie"] = cookie_header(options.cookies)
         peer = AnyPeer(self, options)

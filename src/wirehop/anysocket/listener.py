@@ -103,6 +103,8 @@ class Listener:
             return
         if self._socket.http.allows_upgrade(self._socket, request, connection):
             peer = AnyPeer(self._socket, self._peer_options)
+            peer.origin = request.header("origin")
+            peer.user_agent = request.header("user-agent")
             ws.accept(request, connection, tail, peer, self._peer_options)
 
     def _check_origin(self, request: http.ServerRequest) -> None:

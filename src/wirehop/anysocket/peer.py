@@ -14,6 +14,7 @@ from wirehop.anysocket.clock import Clock, SyncedTime
 from wirehop.anysocket.packet import AnyPacket
 from wirehop.anysocket.rpc import Stub
 from wirehop.anysocket.secured import AfterSwitch, Secured
+from wirehop.anysocket.stats import Stats, stats_of
 from wirehop.anysocket.transports import Connection
 from wirehop.anysocket.wire.packet import PacketType
 from wirehop.anysocket.wire.protocol import Packet, Protocol, State
@@ -64,6 +65,8 @@ class AnyPeer(EventEmitter):
         "connection_id",
         "id",
         "lag",
+        "origin",
+        "user_agent",
     )
 
     _log = log
@@ -80,6 +83,10 @@ class AnyPeer(EventEmitter):
         """Of this link, as ``id`` is of the remote: 32 hex digits."""
         self.lag: float | None = None
         """The round trip of the last heartbeat, in seconds."""
+        self.origin: str | None = None
+        """Where the page came from with which a browser connected to us; browsers do not lie."""
+        self.user_agent: str | None = None
+        """What the program that connected to us calls itself."""
         self._socket = socket
         self._options = options
         self._loop = loop
@@ -98,6 +105,11 @@ class AnyPeer(EventEmitter):
     def rpc(self) -> Stub:
         """The remote's functions: ``await peer.rpc.hello.user("Ada")``."""
         return Stub(self)
+
+    @property
+    def stats(self) -> Stats:
+        """What went over this link so far."""
+        return stats_of(self)
 
     def send(
         self, message: Any, await_reply: bool = False, timeout: float | None = None

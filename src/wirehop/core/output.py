@@ -46,6 +46,7 @@ class Output:
 
     __slots__ = (
         "_chunks",
+        "_direct",
         "_drain_waiter",
         "_fd",
         "_handed",
@@ -84,9 +85,10 @@ class Output:
         self._drain_waiter: asyncio.Future[None] | None = None
         self._stalled: asyncio.TimerHandle | None = None
         # Bytes given to the transport so far, and what of them had left when a stall was last
-        # looked for. (What is written to the descriptor at once is in neither.)
+        # looked for. What is written to the descriptor at once is in neither, but counted.
         self._handed = 0
         self._taken = 0
+        self._direct = 0
         self._fd = _plain_socket(transport)
         transport.set_write_buffer_limits(high=high_water)
 
@@ -138,11 +140,22 @@ class Output:
         except OSError:
             # Full, or broken: the transport finds out and does what is right.
             return chunks
+        self._direct += sent
         for index, chunk in enumerate(chunks):
             if sent < len(chunk):
                 return [memoryview(chunk)[sent:], *chunks[index + 1 :]]
             sent -= len(chunk)
         return []
+
+    @property
+    def bytes_out(self) -> int:
+        """What was handed to the system or to the transport so far."""
+        return self._handed + self._direct
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that were written here and that the system did not take yet."""
+        return sum(map(len, self._chunks)) + self.transport.get_write_buffer_size()
 
     # --- backpressure
 

@@ -82,8 +82,10 @@ class WSConnection(picows.WSListener):
         self._fragments_size = 0
         self._closing: asyncio.TimerHandle | None = None
         self._lost = False
-        self.budget: float = options.max_message_size_before_auth + 4096
-        """Bytes that may still arrive; a stranger's are counted, with room for frame heads."""
+        self.bytes_in = 0
+        """What has arrived so far, with the heads of frames."""
+        self.allowed: float = options.max_message_size_before_auth + 4096
+        """How much may arrive: a stranger's message, with room for frame heads."""
 
     # --- what the peer does
 
@@ -98,7 +100,7 @@ class WSConnection(picows.WSListener):
             self.resume_reading()
 
     def trust(self) -> None:
-        self.budget = float("inf")
+        self.allowed = float("inf")
 
     def is_lost(self) -> bool:
         return self._lost
@@ -209,7 +211,7 @@ class WSConnection(picows.WSListener):
             sent = self._ws.close_handshake.sent
             self._receiver.connection_failed(INVALID, int(sent.code), sent.reason)
             self._end_by()
-        elif self.budget < 0:
+        elif self.bytes_in > self.allowed:
             self._fail(1009, "too many bytes before authentication")
 
     def cut(self, reason: str) -> None:
@@ -283,9 +285,9 @@ class _Socket(WSProtocol):  # type: ignore[misc]
 
     def buffer_updated(self, size: int) -> None:
         connection = self.connection
-        connection.budget -= size
+        connection.bytes_in += size
         _buffer_updated(self, size)
-        if connection.budget < 0 or self.transport.is_close_frame_sent:
+        if connection.bytes_in > connection.allowed or self.transport.is_close_frame_sent:
             connection.check_rules()
 
     def _negotiated(self, request: Any, response: Any = None) -> Any:
@@ -333,7 +335,7 @@ def accept(
     socket.connection_made(transport)
     # picows reads the request once more, so it gets what matters in the form it knows.
     key = request.header("sec-websocket-key")
-    ws.budget += len(tail)
+    ws.allowed += len(tail)
     _feed(
         socket,
         "GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -375,7 +377,7 @@ async def connect(
     loop = asyncio.get_running_loop()
     ws = WSConnection(receiver, options)
     name = f"[{host}]" if ":" in host else host
-    ws.budget += 16_384
+    ws.allowed += 16_384
     socket: Any = _Socket(ws, options, (f"{name}:{port}", path, dict(headers or {})))
     transport, _ = await loop.create_connection(lambda: socket, host, port, ssl=ssl_context)
     try:

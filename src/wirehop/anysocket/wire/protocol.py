@@ -62,6 +62,8 @@ class Protocol:
         "_wake",
         "_write",
         "dropped",
+        "packets_in",
+        "packets_out",
         "remote_id",
         "state",
     )
@@ -73,6 +75,8 @@ class Protocol:
         self.remote_id = ""
         self.dropped = 0
         """What was ignored: repeated packets, and FORWARD frames that nobody may send."""
+        self.packets_in = 0
+        self.packets_out = 0
         self._id = id
         self._rules = rules
         self._write = write
@@ -147,11 +151,13 @@ class Protocol:
         every number was used with the keys of an encrypted link: these are never used twice.
         """
         self._seq = seq = following(self._seq)
+        self.packets_out += 1
         self._put(kind, seq, text)
         return seq
 
     def reply(self, kind: PacketType, seq: int, text: bytes) -> None:
         """Answer the packet with number ``seq``."""
+        self.packets_out += 1
         self._put(kind, -seq, text)
 
     def forward(self, frame: bytes) -> None:
@@ -245,6 +251,7 @@ class Protocol:
         if seq > 0 and not self._seen.first_time(seq):
             self.dropped += 1
             return None
+        self.packets_in += 1
         try:
             value = json.loads(text)
         except ValueError as error:

@@ -45,6 +45,11 @@ FIRST_CONNECTIONS = 16
 """What a server needs only once belongs to these, which come and go before the idle ones."""
 
 
+LIBCRYPTO = ("crypto", "openssl/evp.h", "libssl-dev")
+LIBRARIES = {"anysocket_e2e": LIBCRYPTO, "anysocket_echo": LIBCRYPTO}
+"""Of the generators that need one: a library, a header of it, and the package of Debian that has both."""
+
+
 Place = Mapping[str, int | str]
 """Where a server listens, as options of a load generator: a port, or the path of a Unix socket."""
 
@@ -54,7 +59,7 @@ class BenchError(Exception):
 
 
 class Missing(BenchError):
-    """A server cannot run here."""
+    """A server or a generator cannot run here."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ def raise_descriptor_limit() -> None:
 def measure(server: Server, scenario: Scenario, seconds: float, cores: Cores) -> Figures:
     with _running(server, cores.server) as (process, place):
         options = {**place, **scenario.load, "seconds": seconds, "warmup": scenario.warmup}
-        with _started(scenario.generator, options, cores) as generator:
+        with _started(scenario.generator_for(server), options, cores) as generator:
             rss = _memory_near_the_end(process, generator, scenario.warmup + seconds * MEMORY_IS_READ_AT)
             output, _ = generator.communicate()
         if generator.returncode != 0:
@@ -315,12 +320,30 @@ def build(generator: str) -> None:
     newest = max(source.stat().st_mtime for source in folder.glob("*.[ch]"))
     if binary.exists() and binary.stat().st_mtime >= newest:
         return
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        raise BenchError("a C compiler is needed for the load generator")
     shared = [source for source in sorted(folder.glob("*.c")) if not source.stem.endswith("_load")]
     binary.parent.mkdir(exist_ok=True)
     flags = ["-std=c11", "-O2", "-Wall", "-Wextra"]
+    libraries = [f"-l{LIBRARIES[generator][0]}"] if generator in LIBRARIES else []
     sources = [folder / f"{generator}_load.c", *shared]
-    if subprocess.run([compiler, *flags, "-o", binary, *sources]).returncode != 0:
+    if subprocess.run([_compiler(), *flags, "-o", binary, *sources, *libraries]).returncode != 0:
         raise BenchError(f"the load generator {generator} does not compile")
+
+
+def check_generator(generator: str) -> None:
+    """Raises ``Missing`` when what a load generator is built with is not installed."""
+    if generator not in LIBRARIES:
+        return
+    library, header, package = LIBRARIES[generator]
+    command = [_compiler(), "-E", "-x", "c", "-o", os.devnull, "-"]
+    source = f"#include <{header}>\n"
+    if subprocess.run(command, input=source, text=True, stderr=subprocess.DEVNULL).returncode != 0:
+        raise Missing(
+            f"{header} of lib{library} is not installed ({package}; `make deps` installs it as root)"
+        )
+
+
+def _compiler() -> str:
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        raise BenchError("a C compiler is needed for the load generator")
+    return compiler

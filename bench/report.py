@@ -96,9 +96,24 @@ def idle_table(scenario: IdleScenario, rounds: Sequence[IdleRound]) -> str:
         "|---|---|--:|--:|--:|",
         *(_idle_row(load, server, rounds) for load in scenario.loads for server in load.servers),
         "",
-        f"Medians; rounds: {len(rounds)}.",
+        " ".join([*_idle_verdicts(scenario, rounds), f"Medians; rounds: {len(rounds)}."]),
     ]
     return "\n".join(lines)
+
+
+def _idle_verdicts(scenario: IdleScenario, rounds: Sequence[IdleRound]) -> list[str]:
+    verdicts = []
+    for load in scenario.loads:
+        # A server that cannot run here has no figures.
+        if load.limit is not None and load.limit[0] in load.servers:
+            server, most = load.limit
+            reached = median(outcome[load, server].each_kib for outcome in rounds)
+            verdict = "reached" if reached <= most else "missed"
+            verdicts.append(
+                f"Target of {server.name} for {load.title}: "
+                f"{most:g} KiB at most, {verdict} with {reached:.1f}."
+            )
+    return verdicts
 
 
 def _idle_row(load: IdleLoad, server: Server, rounds: Sequence[IdleRound]) -> str:

@@ -52,7 +52,14 @@ class Plan:
     """A line for each of those servers: why."""
 
 
-def plan(scenario: Scenario | IdleScenario) -> Plan:
+def plan(scenario: Scenario | IdleScenario) -> Plan | None:
+    """None where its load generator cannot be built here: then there is nothing to measure with."""
+    if isinstance(scenario, Scenario):
+        try:
+            harness.check_generator(scenario.generator)
+        except harness.Missing as missing:
+            print(f"{scenario.name}: left out, because {missing}.", file=sys.stderr, flush=True)
+            return None
     versions: dict[str, str] = {}
     left_out: dict[Server, str] = {}
     for server in scenario.servers:
@@ -73,7 +80,8 @@ def in_turns(servers: Sequence[T], number: int) -> Sequence[T]:
 
 def run(scenario: Scenario, rounds: int, seconds: float) -> str:
     cores = harness.two_cores()
-    harness.build(scenario.generator)
+    for generator in {scenario.generator_for(server) for server in scenario.servers}:
+        harness.build(generator)
     outcomes: list[report.Round] = []
     for number in range(rounds):
         order = in_turns(scenario.servers, number)
@@ -103,7 +111,7 @@ def main() -> None:
     arguments = parse_arguments()
     if arguments.list:
         for scenario in SCENARIOS:
-            print(f"{scenario.name:16} {scenario.title}")
+            print(f"{scenario.name:18} {scenario.title}")
         return
     chosen: list[Scenario | IdleScenario] = arguments.scenarios or list(SCENARIOS)
     command = shlex.join(["python", "bench/run.py", *sys.argv[1:]])
@@ -111,7 +119,7 @@ def main() -> None:
         harness.raise_descriptor_limit()
         # All of them first: a missing package is better told now than after ten minutes.
         plans = [plan(scenario) for scenario in chosen]
-        for planned in plans:
+        for planned in filter(None, plans):
             scenario = planned.scenario
             if isinstance(scenario, Scenario):
                 table = run(scenario, arguments.rounds, arguments.seconds)

@@ -9,7 +9,7 @@ place: they say ``ready`` and connect to the port, where the generator then is t
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Program = Literal["node", "python"]
@@ -41,8 +41,13 @@ class Scenario:
     """Left out when what they stand on is not installed."""
     demands: tuple[tuple[Server, float], ...] = ()
     """Of the others: how many times the rate of each the subject is to reach, too."""
+    generators: Mapping[Server, str] = field(default_factory=dict)
+    """Of the others: those that get their load from another generator than the rest."""
     warmup: float = 2.0
     """Seconds of load before the measured window: Node's compiler needs about two."""
+
+    def generator_for(self, server: Server) -> str:
+        return self.generators.get(server, self.generator)
 
     @property
     def servers(self) -> tuple[Server, ...]:
@@ -65,6 +70,8 @@ class IdleLoad:
     """One that knows ``--idle``."""
     connections: int
     servers: tuple[Server, ...]
+    limit: tuple[Server, float] | None = None
+    """A server, and the KiB for each connection that it may take at most."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +101,22 @@ class IdleScenario:
 
 
 NPM_ANYSOCKET = Server("npm anysocket", "node", ("npm_anysocket.js", "{port}"), ("anysocket",))
-WIREHOP_ANYSOCKET = Server(
-    "wirehop", "python", ("wirehop_anysocket.py",), ("wirehop", "uvloop", "picows", "orjson")
-)
+NPM_ANYSOCKET_PLAIN = replace(NPM_ANYSOCKET, name="npm anysocket (plain)")
+WIREHOP_ANYSOCKET_NEEDS = ("wirehop", "uvloop", "picows", "orjson")
+WIREHOP_ANYSOCKET = Server("wirehop", "python", ("wirehop_anysocket.py",), WIREHOP_ANYSOCKET_NEEDS)
+WIREHOP_ANYSOCKET_E2E = replace(WIREHOP_ANYSOCKET, packages=(*WIREHOP_ANYSOCKET_NEEDS, "cryptography"))
 BARE_PICOWS = Server("bare picows", "python", ("bare_picows.py",), ("picows", "orjson", "uvloop"))
+
+CLIENT_OUTSTANDING = 256
+NPM_ANYSOCKET_CLIENT = Server(
+    "npm anysocket", "node", ("npm_anysocket_client.js", "{port}", str(CLIENT_OUTSTANDING)), ("anysocket",)
+)
+WIREHOP_ANYSOCKET_CLIENT = Server(
+    "wirehop",
+    "python",
+    ("wirehop_anysocket_client.py", "{port}", str(CLIENT_OUTSTANDING)),
+    WIREHOP_ANYSOCKET_NEEDS,
+)
 
 NODE_HTTP = Server("node:http", "node", ("node_http.js",), ())
 WIREHOP_HTTP = Server("wirehop", "python", ("wirehop_http.py",), ("wirehop", "uvloop", "httptools"))
@@ -115,7 +134,6 @@ NPM_SOCKHOP = Server("npm sockhop", "node", ("npm_sockhop.js", "{port}"), ("sock
 WIREHOP_SOCKHOP = Server("wirehop", "python", ("wirehop_sockhop.py",), WIREHOP_SOCKHOP_NEEDS)
 NPM_SOCKHOP_UNIX = replace(NPM_SOCKHOP, arguments=("npm_sockhop.js", "{path}"))
 WIREHOP_SOCKHOP_UNIX = replace(WIREHOP_SOCKHOP, arguments=("wirehop_sockhop.py", "{path}"))
-CLIENT_OUTSTANDING = 256
 NPM_SOCKHOP_CLIENT = Server(
     "npm sockhop", "node", ("npm_sockhop_client.js", "{port}", str(CLIENT_OUTSTANDING)), ("sockhop",)
 )
@@ -157,6 +175,69 @@ SCENARIOS: tuple[Scenario | IdleScenario, ...] = (
         subject=WIREHOP_ANYSOCKET,
         target=6.0,
         others=(BARE_PICOWS,),
+    ),
+    Scenario(
+        name="anysocket-e2e-64x1",
+        title="anysocket end to end: 64 peers with 1 request under way each, 64 bytes",
+        generator="anysocket_e2e",
+        load={"connections": 64, "outstanding": 1, "size": 64},
+        baseline=NPM_ANYSOCKET,
+        subject=WIREHOP_ANYSOCKET_E2E,
+        target=3.0,
+        others=(NPM_ANYSOCKET_PLAIN,),
+        demands=((NPM_ANYSOCKET_PLAIN, 1.0),),
+        generators={NPM_ANYSOCKET_PLAIN: "anysocket"},
+    ),
+    Scenario(
+        name="anysocket-e2e-1x64",
+        title="anysocket end to end: 1 peer with 64 requests under way, 64 bytes",
+        generator="anysocket_e2e",
+        load={"connections": 1, "outstanding": 64, "size": 64},
+        baseline=NPM_ANYSOCKET,
+        subject=WIREHOP_ANYSOCKET_E2E,
+        target=4.5,
+        others=(NPM_ANYSOCKET_PLAIN,),
+        demands=((NPM_ANYSOCKET_PLAIN, 1.0),),
+        generators={NPM_ANYSOCKET_PLAIN: "anysocket"},
+    ),
+    Scenario(
+        name="anysocket-e2e-1mib",
+        title="anysocket end to end: 2 peers with 1 request under way each, 1 MiB (one packet)",
+        generator="anysocket_e2e",
+        load={"connections": 2, "outstanding": 1, "size": 1 << 20},
+        baseline=NPM_ANYSOCKET,
+        subject=WIREHOP_ANYSOCKET_E2E,
+        target=4.0,
+        others=(NPM_ANYSOCKET_PLAIN,),
+        demands=((NPM_ANYSOCKET_PLAIN, 1.0),),
+        generators={NPM_ANYSOCKET_PLAIN: "anysocket"},
+    ),
+    Scenario(
+        name="anysocket-rpc-64x1",
+        title="anysocket RPC: 64 peers with 1 call under way each, 64 bytes",
+        generator="anysocket",
+        load={"connections": 64, "outstanding": 1, "size": 64, "rpc": 1},
+        baseline=NPM_ANYSOCKET,
+        subject=WIREHOP_ANYSOCKET,
+        target=3.3,
+    ),
+    Scenario(
+        name="anysocket-rpc-1x64",
+        title="anysocket RPC: 1 peer with 64 calls under way, 64 bytes",
+        generator="anysocket",
+        load={"connections": 1, "outstanding": 64, "size": 64, "rpc": 1},
+        baseline=NPM_ANYSOCKET,
+        subject=WIREHOP_ANYSOCKET,
+        target=4.8,
+    ),
+    Scenario(
+        name="anysocket-client",
+        title=f"anysocket client: {CLIENT_OUTSTANDING} requests under way with a server in C, 64 bytes",
+        generator="anysocket_echo",
+        load={"connections": 1, "outstanding": CLIENT_OUTSTANDING},
+        baseline=NPM_ANYSOCKET_CLIENT,
+        subject=WIREHOP_ANYSOCKET_CLIENT,
+        target=4.0,
     ),
     Scenario(
         name="http-64x1",
@@ -259,7 +340,13 @@ SCENARIOS: tuple[Scenario | IdleScenario, ...] = (
         title="Memory of an idle connection, which has had one answer",
         loads=(
             IdleLoad("HTTP connections", "http", 2000, (NODE_HTTP, WIREHOP_HTTP, AIOHTTP, UVICORN, GRANIAN)),
-            IdleLoad("anysocket peers", "anysocket", 1000, (NPM_ANYSOCKET, WIREHOP_ANYSOCKET)),
+            IdleLoad(
+                "anysocket peers",
+                "anysocket",
+                1000,
+                (NPM_ANYSOCKET, WIREHOP_ANYSOCKET),
+                limit=(WIREHOP_ANYSOCKET, 15.0),
+            ),
             IdleLoad("sockhop clients", "sockhop", 1000, (NPM_SOCKHOP, WIREHOP_SOCKHOP)),
         ),
     ),

@@ -59,6 +59,7 @@ struct options parse_options(int argc, char **argv, unsigned accepted)
         {"size", required_argument, NULL, SIZE},       {"pipeline", required_argument, NULL, PIPELINE},
         {"idle", required_argument, NULL, IDLE},       {"headers", required_argument, NULL, HEADERS},
         {"path", required_argument, NULL, UNIX_PATH},  {"group", required_argument, NULL, GROUP},
+        {"rpc", required_argument, NULL, RPC},
         {NULL, 0, NULL, 0},
     };
     struct options options = {.host = "127.0.0.1", .connections = 1, .outstanding = 1,
@@ -76,6 +77,7 @@ struct options parse_options(int argc, char **argv, unsigned accepted)
         case GROUP: options.group = parse_count("group", optarg, 65536); break;
         case UNIX_PATH: options.path = optarg; break;
         case HEADERS: options.headers = parse_switch("headers", optarg); break;
+        case RPC: options.rpc = parse_switch("rpc", optarg); break;
         case IDLE: options.idle = parse_switch("idle", optarg); break;
         case 's': options.seconds = parse_number("seconds", optarg, 0.01, 86400); break;
         case 'w': options.warmup = parse_number("warmup", optarg, 0, 86400); break;

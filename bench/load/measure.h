@@ -21,6 +21,7 @@ struct options {
     uint32_t size;        /* bytes of a payload */
     uint32_t group;       /* one-way messages of which only the last is answered; 0: requests */
     bool headers;         /* a browser's, not only those that must be there */
+    bool rpc;             /* calls of a function, not messages */
     bool idle;            /* one request on each connection, and then nothing */
     double seconds;
     double warmup;
@@ -35,6 +36,7 @@ enum option_name {
     IDLE = 1 << 12,
     UNIX_PATH = 1 << 13,
     GROUP = 1 << 14,
+    RPC = 1 << 15,
 };
 
 enum phase { WARMING_UP, MEASURING, DRAINING };

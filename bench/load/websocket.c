@@ -8,14 +8,16 @@
 
 /* ---- frames ------------------------------------------------------------------------- */
 
-static size_t encode_head(uint8_t *head, enum websocket_opcode opcode, size_t length)
+static size_t encode_head(uint8_t *head, enum websocket_opcode opcode, size_t length, bool masked)
 {
     size_t used = 0;
     int length_bytes = length < 126 ? 0 : length <= UINT16_MAX ? 2 : 8;
     head[used++] = 0x80 | (uint8_t)opcode;
-    head[used++] = 0x80 | (length_bytes == 0 ? (uint8_t)length : length_bytes == 2 ? 126 : 127);
+    head[used++] = (masked ? 0x80 : 0) | (length_bytes == 0 ? (uint8_t)length : length_bytes == 2 ? 126 : 127);
     for (int byte = length_bytes - 1; byte >= 0; byte--)
         head[used++] = (uint8_t)(length >> (8 * byte));
+    if (!masked)
+        return used;
     memset(head + used, WEBSOCKET_MASK, 4);
     return used + 4;
 }
@@ -25,7 +27,7 @@ void websocket_append(struct stream *stream, enum websocket_opcode opcode,
 {
     uint8_t head[WEBSOCKET_LONGEST_HEAD];
     size_t length = plain_length + masked_length;
-    size_t head_length = encode_head(head, opcode, length);
+    size_t head_length = encode_head(head, opcode, length, true);
     uint8_t *frame = stream_claim(stream, head_length + length);
     memcpy(frame, head, head_length);
     frame += head_length;
@@ -35,27 +37,44 @@ void websocket_append(struct stream *stream, enum websocket_opcode opcode,
         memcpy(frame + plain_length, masked, masked_length);
 }
 
-static bool take_frame(struct buffer *input, struct frame *frame)
+void websocket_append_as_server(struct stream *stream, enum websocket_opcode opcode,
+                                const uint8_t *start, size_t start_length, const uint8_t *rest, size_t rest_length)
 {
-    const uint8_t *bytes = input->bytes + input->start;
+    uint8_t head[WEBSOCKET_LONGEST_HEAD];
+    size_t head_length = encode_head(head, opcode, start_length + rest_length, false);
+    uint8_t *frame = stream_claim(stream, head_length + start_length + rest_length);
+    memcpy(frame, head, head_length);
+    memcpy(frame + head_length, start, start_length);
+    if (rest_length)
+        memcpy(frame + head_length + start_length, rest, rest_length);
+}
+
+static bool take_frame(struct buffer *input, struct frame *frame, bool masked)
+{
+    uint8_t *bytes = input->bytes + input->start;
     size_t available = input->end - input->start;
     if (available < 2)
         return false;
-    if ((bytes[0] & 0xf0) != 0x80 || bytes[1] & 0x80)
-        fail("a frame that is fragmented, compressed or masked (it starts with %02x %02x)", bytes[0], bytes[1]);
+    if ((bytes[0] & 0xf0) != 0x80 || !(bytes[1] & 0x80) == masked)
+        fail("a frame that is fragmented, compressed or %smasked (it starts with %02x %02x)",
+             masked ? "not " : "", bytes[0], bytes[1]);
 
-    size_t length_bytes = bytes[1] == 126 ? 2 : bytes[1] == 127 ? 8 : 0;
-    size_t head_length = 2 + length_bytes;
+    uint8_t short_length = bytes[1] & 0x7f;
+    size_t length_bytes = short_length == 126 ? 2 : short_length == 127 ? 8 : 0;
+    size_t head_length = 2 + length_bytes + (masked ? 4 : 0);
     if (available < head_length)
         return false;
-    uint64_t length = length_bytes ? 0 : bytes[1];
-    for (size_t i = 2; i < head_length; i++)
+    uint64_t length = length_bytes ? 0 : short_length;
+    for (size_t i = 2; i < 2 + length_bytes; i++)
         length = length << 8 | bytes[i];
     if (length > input->capacity - head_length)
-        fail("a frame of %llu bytes, more than any reply has", (unsigned long long)length);
+        fail("a frame of %llu bytes, more than is expected", (unsigned long long)length);
     if (available - head_length < length)
         return false;
 
+    if (masked)
+        for (size_t i = 0; i < length; i++)
+            bytes[head_length + i] ^= bytes[head_length - 4 + i % 4];
     *frame = (struct frame){.opcode = bytes[0] & 0x0f, .payload = bytes + head_length, .length = length};
     input->start += head_length + length;
     return true;
@@ -63,7 +82,7 @@ static bool take_frame(struct buffer *input, struct frame *frame)
 
 bool websocket_next_frame(struct stream *stream, struct frame *frame)
 {
-    while (take_frame(&stream->input, frame)) {
+    while (take_frame(&stream->input, frame, false)) {
         if (frame->opcode == WEBSOCKET_CLOSE)
             fail("the server said goodbye");
         if (frame->opcode != WEBSOCKET_PING)
@@ -71,6 +90,15 @@ bool websocket_next_frame(struct stream *stream, struct frame *frame)
         websocket_append(stream, WEBSOCKET_PONG, frame->payload, frame->length, NULL, 0);
     }
     return false;
+}
+
+bool websocket_next_frame_as_server(struct stream *stream, struct frame *frame)
+{
+    if (!take_frame(&stream->input, frame, true))
+        return false;
+    if (frame->opcode != WEBSOCKET_TEXT)
+        fail("the client sent a frame that is no text (opcode %d)", frame->opcode);
+    return true;
 }
 
 /* ---- beginning ---------------------------------------------------------------------- */

@@ -34,4 +34,10 @@ bool websocket_next_frame(struct stream *stream, struct frame *frame);
 void websocket_append(struct stream *stream, enum websocket_opcode opcode,
                       const uint8_t *plain, size_t plain_length, const uint8_t *masked, size_t masked_length);
 
+/* The two for generators that are the server of a client under load. A client sends nothing but
+ * texts then; its bytes are unmasked where they are. */
+bool websocket_next_frame_as_server(struct stream *stream, struct frame *frame);
+void websocket_append_as_server(struct stream *stream, enum websocket_opcode opcode,
+                                const uint8_t *start, size_t start_length, const uint8_t *rest, size_t rest_length);
+
 #endif

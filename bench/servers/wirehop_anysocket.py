@@ -1,4 +1,4 @@
-"""An echo server with Wirehop. It picks a free port and prints it."""
+"""The counterpart of npm_anysocket.js with Wirehop. It picks a free port and prints it."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from wirehop import AnyPacket, AnySocket
 
 
 async def main() -> None:
-    server = AnySocket()
+    server = AnySocket(rpc={"echo": lambda value, peer: value})
 
     @server.on("message")
     def echo(packet: AnyPacket) -> None:

@@ -7,7 +7,6 @@ reached by name, one at a time, and nothing that begins with an underscore.
 
 from __future__ import annotations
 
-import inspect
 import logging
 import types
 from collections.abc import Awaitable, Callable, Generator, Mapping
@@ -49,7 +48,8 @@ def find(rpc: object, path: Any) -> Callable[..., Any] | None:
     for name in path:
         if not isinstance(name, str) or name.startswith("_"):
             return None
-        place = place.get(name) if isinstance(place, Mapping) else _member(place, name)
+        # The first of the two spares most calls what an abstract class costs.
+        place = place.get(name) if isinstance(place, (dict, Mapping)) else _member(place, name)
         if place is None:
             return None
     return place if callable(place) else None
@@ -62,12 +62,20 @@ def _member(owner: object, name: str) -> Any:
         return vars(owner).get(name)
     if callable(owner) or isinstance(owner, types.ModuleType) or type(owner).__module__ == "builtins":
         return None
-    declared = inspect.getattr_static(type(owner), name, None)
+    declared = _declared(type(owner), name)
     if declared is not None:
         return None if isinstance(declared, (property, type)) else getattr(owner, name, None)
     own = getattr(owner, "__dict__", {}).get(name)
     if isinstance(own, (Mapping, types.SimpleNamespace, types.FunctionType, types.MethodType)):
         return own
+    return None
+
+
+def _declared(kind: type, name: str) -> Any:
+    """What a class or one of its bases has by this name, without running any descriptor."""
+    for base in kind.__mro__:
+        if name in base.__dict__:
+            return base.__dict__[name]
     return None
 
 

@@ -6,7 +6,17 @@ from hypothesis import strategies as st
 
 from tests.vectors import load
 from wirehop.anysocket.wire.packer import Packer
-from wirehop.anysocket.wire.packet import CHUNK, PacketType, encode, encode_head, is_id, parse_head
+from wirehop.anysocket.wire.packet import (
+    CHUNK,
+    PacketType,
+    encode,
+    encode_forward_head,
+    encode_head,
+    is_id,
+    nested_frame,
+    parse_forward,
+    parse_head,
+)
 from wirehop.errors import ProtocolError
 
 PACKER = load("anysocket-packer")
@@ -99,3 +109,18 @@ def test_what_is_an_id() -> None:
         assert is_id(case["id"])
     for value in (None, 1, "", "x" * 32, "A" * 32, "0" * 31, "0" * 33, ["0"] * 32, b"0" * 32, "__proto__"):
         assert not is_id(value)
+
+
+ids = st.binary(min_size=16, max_size=16).map(bytes.hex)
+
+
+@given(ids, ids, st.text())
+def test_forward_frames_come_back(to: str, sender: str, nested: str) -> None:
+    frame = encode_forward_head(to, sender).decode() + nested
+    assert parse_forward(frame) == (to, sender)
+    assert nested_frame(frame) == nested
+
+
+@pytest.mark.parametrize("rest", ["", "\1" * 31, "\u0100" + "\1" * 31, "\1" * 31 + "\u20ac"])
+def test_forward_frames_without_two_ids_name_nobody(rest: str) -> None:
+    assert parse_forward("6" + rest) is None

@@ -267,6 +267,16 @@ def test_any_frame_is_a_sign_of_life() -> None:
     assert pair.server.out[-1] == b"15\0\0\0\x041"
 
 
+def test_a_remote_is_silent_from_a_ping_until_its_next_frame() -> None:
+    pair = ready()
+    server = pair.server.protocol
+    assert not server.is_silent()
+    server.ping(0.0)
+    assert server.is_silent()
+    server.receive('13\0\0\0\2"anything"', 0.0)
+    assert not server.is_silent()
+
+
 def test_a_ping_is_answered_and_its_round_trip_measured() -> None:
     pair = ready(Rules(heartbeat_interval=5.0))
     pair.server.protocol.expire(5.0)

@@ -6,6 +6,9 @@ import hashlib
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 from tests.anysocket.wire.pair import Pair, Side
 from tests.vectors import load, messages
@@ -224,13 +227,19 @@ def recorded_keys(exchange: dict[str, Any], side: str) -> e2e.Keys:
     return e2e.Keys(int(exchange[f"{side}_private_hex"], 16), exchange[f"{side}_nonce"])
 
 
+def before_encryption(key: bytes, iv: str) -> bytes:
+    """The random block from which this IV (in hex) is made under the key."""
+    return Cipher(AES256(key), ECB()).decryptor().update(bytes.fromhex(iv))
+
+
 def test_payloads_are_those_of_javascript(monkeypatch: pytest.MonkeyPatch) -> None:
     encryptions = load("anysocket-crypto")["encryptions"]
     assert len(encryptions) == 6
     for case in encryptions:
-        iv = bytes.fromhex(case["payload"][:32])
-        session = e2e.Session(b"", "", "", lambda size, iv=iv: iv)  # type: ignore[misc]
-        monkeypatch.setattr(e2e.Session, "key", lambda self, number, key=case["key_hex"]: bytes.fromhex(key))
+        key = bytes.fromhex(case["key_hex"])
+        block = before_encryption(key, case["payload"][:32])
+        session = e2e.Session(b"", "", "", lambda size, block=block: block)  # type: ignore[misc]
+        monkeypatch.setattr(e2e.Session, "key", lambda self, number, key=key: key)
         assert session.open(1, case["payload"]) == case["decrypted"]
         assert session.seal(1, case["decrypted"].encode()).decode() == case["payload"]
 
@@ -240,13 +249,13 @@ class Recorded:
 
     def __init__(self, recording: dict[str, Any], monkeypatch: pytest.MonkeyPatch, first: str) -> None:
         keys = recording["keys"]
-        self.ivs: list[bytes] = []
+        self.blocks: list[bytes] = []
         ids = {"client": recording.get("client_id"), "server": recording.get("server_id")}
         if "ids" in recording:
             ids = {"client": recording["ids"]["A"], "server": recording["ids"]["B"]}
         self.pair = Pair(QUIET, ids["client"], ids["server"])
         for side in (self.pair.client.protocol, self.pair.server.protocol):
-            side._random = lambda size: self.ivs.pop() if self.ivs else bytes(16)
+            side._random = lambda size: self.blocks.pop() if self.blocks else bytes(16)
         self.leader = self.pair.client if keys["initiator_id"] == ids["client"] else self.pair.server
         self.pairs = [
             e2e.Keys(int(keys[side]["private_hex"], 16), keys[side]["nonce"])
@@ -265,7 +274,9 @@ class Recorded:
         )
         last, kind, seq = parse_head(frame)
         if sender.protocol.state is State.SECURED and kind is not PacketType.SWITCH:
-            self.ivs.append(bytes.fromhex(frame[6:38]))
+            assert sender.protocol._switch is not None
+            key = sender.protocol._switch.session.key(abs(seq))
+            self.blocks.append(before_encryption(key, frame[6:38]))
         self.open.setdefault(seq, []).append(plain)
         if last:
             self.say(sender, kind, seq, self.open.pop(seq), frame)
@@ -295,7 +306,7 @@ class Recorded:
             say(protocol, frame[:6] + plain, None)
         else:
             # The recording was made with chunks of 32 units.
-            self.ivs.reverse()
+            self.blocks.reverse()
             assert protocol._switch is not None
             for chunk in chunks:
                 sender.out.append(

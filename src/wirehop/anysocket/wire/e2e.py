@@ -62,8 +62,10 @@ BLOCK = 16
 """Bytes of an AES block, and of an IV."""
 
 IVS = 64
-"""IVs that are cut from one block of randomness: a system call for each would cost as much as the
-key of its packet."""
+"""IVs that come of one piece of randomness: a system call for each would cost as much as the key
+of its packet."""
+
+_ZERO = CBC(bytes(BLOCK))
 
 _PADDING = tuple(bytes([count]) * count for count in range(BLOCK + 1))
 
@@ -145,9 +147,15 @@ class Keys(Offer):
 
 
 class Session:
-    """What is encrypted and decrypted under one secret."""
+    """What is encrypted and decrypted under one secret.
 
-    __slots__ = ("_inner", "_ivs", "_outer", "_random", "_used")
+    The cipher's own IV is zero, so that one object serves a packet and its reply. A random block is
+    encrypted before the text: what becomes of it is the IV on the wire, as random as it was, and the
+    rest is what CBC makes of the text with that IV (RFC 4346, 6.2.3.2, (2)(a)). Decrypting gives
+    that block, which nobody needs, and the text.
+    """
+
+    __slots__ = ("_blocks", "_cipher", "_inner", "_number", "_outer", "_random", "_used")
 
     def __init__(self, secret: bytes, nonces: str, leader_id: str, random: Random) -> None:
         """``secret`` has more than 64 bytes; ``nonces`` is the leader's nonce and then the other's."""
@@ -158,8 +166,11 @@ class Session:
         self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in key) + f"{salt}_".encode())
         self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in key))
         self._random = random
-        self._ivs = b""
+        self._blocks = b""
         self._used = 0
+        # Of the last packet: mostly the next one is its reply, with the same number.
+        self._number = 0
+        self._cipher: Cipher[CBC]
 
     def key(self, number: int) -> bytes:
         """The key of the packets with this number, in both directions."""
@@ -170,33 +181,39 @@ class Session:
         return outer.digest()
 
     def seal(self, number: int, text: bytes) -> bytes:
-        """A chunk of JSON text as a payload of the packet with this number."""
-        if self._used >= len(self._ivs):
-            self._ivs = self._random(BLOCK * IVS)
-            self._used = 0
-        iv = self._ivs[self._used : self._used + BLOCK]
-        self._used += BLOCK
-        cipher = Cipher(AES256(self.key(number)), CBC(iv)).encryptor()
-        return binascii.hexlify(iv + cipher.update(text + _PADDING[BLOCK - len(text) % BLOCK]))
+        """A chunk of JSON text as a payload of the packet with this number (not 0)."""
+        if number != self._number:
+            self._take_key(number)
+        used = self._used
+        if used >= len(self._blocks):
+            self._blocks = self._random(BLOCK * IVS)
+            used = 0
+        self._used = used + BLOCK
+        padded = b"".join((self._blocks[used : used + BLOCK], text, _PADDING[BLOCK - len(text) % BLOCK]))
+        return binascii.hexlify(self._cipher.encryptor().update(padded))
 
     def open(self, number: int, payload: str) -> str:
-        """The chunk of JSON text in a payload.
+        """The chunk of JSON text in a payload of the packet with this number (not 0).
 
         Raises ``ProtocolError``, the same whatever is wrong with it.
         """
         try:
             data = binascii.unhexlify(payload)
-            if len(data) < 2 * BLOCK:
+            if len(data) < 2 * BLOCK or len(data) % BLOCK:
                 raise ValueError
-            # Raises ValueError for half a block.
-            cipher = Cipher(AES256(self.key(number)), CBC(data[:BLOCK])).decryptor()
-            padded = cipher.update(data[BLOCK:]) + cipher.finalize()
+            if number != self._number:
+                self._take_key(number)
+            padded = self._cipher.decryptor().update(data)
             count = padded[-1]
             if not 0 < count <= BLOCK or not padded.endswith(_PADDING[count]):
                 raise ValueError
-            return padded[:-count].decode()
+            return padded[BLOCK:-count].decode()
         except ValueError:
             raise undecipherable() from None
+
+    def _take_key(self, number: int) -> None:
+        self._cipher = Cipher(AES256(self.key(number)), _ZERO)
+        self._number = number
 
 
 def answer(ours: Keys, theirs: Offer, remote_id: str, random: Random) -> Session:

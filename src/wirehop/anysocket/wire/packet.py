@@ -88,10 +88,7 @@ def is_id(value: object) -> TypeGuard[str]:
 
 def encode_head(kind: PacketType, seq: int, *, last: bool = True) -> bytes:
     """Characters 0 to 5, in UTF-8: a byte of the number from 0x80 on takes two."""
-    digits = _NUMBER.pack(seq)
-    if not digits.isascii():
-        digits = digits.decode("latin-1").encode()
-    return (_LAST if last else _MORE)[kind] + digits
+    return (_LAST if last else _MORE)[kind] + _NUMBER.pack(seq).decode("latin-1").encode()
 
 
 def encode(

@@ -270,11 +270,6 @@ async def test_an_upgrade_is_not_answered_with_a_file() -> None:
 # --- what has no route
 
 
-async def test_the_browser_client_is_not_there_yet() -> None:
-    async with site() as (_, _, raw):
-        assert (await raw.ask(get("/@anysocket"))).status == 404
-
-
 @pytest.mark.parametrize(
     ("asked", "statuses"),
     [

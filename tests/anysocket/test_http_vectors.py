@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,11 @@ def on_purpose(request: str, theirs: Response | None) -> Response:
         return replace(theirs, headers=[header for header in theirs.headers if header[0] != "set-cookie"])
     if "/logo.png" in request:
         return replace(theirs, body=LOGO)
+    if "/@anysocket?" in request:
+        # A query, which npm does not expect there, does not make it another script.
+        client = files("wirehop.anysocket.browser").joinpath("dist", "anysocket.js").read_bytes()
+        javascript = ("content-type", "text/javascript; charset=utf-8")
+        return replace(theirs, status=200, body=client, headers=[*theirs.headers, javascript])
     if "/upper" in request:
         # A method in any case is that method.
         return replace(theirs, status=200, body=b"upper")

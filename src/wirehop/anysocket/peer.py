@@ -22,6 +22,7 @@ from wirehop.core import json
 from wirehop.core.events import NOBODY, EventEmitter
 from wirehop.core.ids import new_id
 from wirehop.core.pending import Pending
+from wirehop.core.waiters import Moment
 from wirehop.errors import ConnectionClosed, LimitExceeded, ProtocolError, ReplyTimeout
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class AnyPeer(EventEmitter):
         self._clock: Clock | None = None
         self._links: relay.Links | None = None
         self._secured: Secured | None = None
-        self._gone: asyncio.Future[None] | None = None
+        self._gone = Moment()
         self.connecting: asyncio.Future[AnyPeer] | None = None
         self._pending: Pending[int] = Pending(loop, options.max_pending_replies)
         self._alarm = socket.deadlines.alarm(self._ring)
@@ -150,7 +151,7 @@ class AnyPeer(EventEmitter):
         if self._reason is not None:
             return _closed(DISCONNECTED)
         if self._secured is None:
-            self._secured = Secured(self._loop)
+            self._secured = Secured()
             if self.is_e2e_enabled():
                 self._secured.succeed()
             else:
@@ -275,8 +276,7 @@ class AnyPeer(EventEmitter):
 
     def connection_lost(self) -> None:
         self._ended(REMOTE_CLOSED)
-        if self._gone is not None and not self._gone.done():
-            self._gone.set_result(None)
+        self._gone.come()
         self._socket._gone(self)
 
     # --- dispatch
@@ -363,12 +363,10 @@ class AnyPeer(EventEmitter):
 
     def gone(self) -> Awaitable[None]:
         """Wait until the connection is gone."""
-        if self._gone is None:
-            self._gone = self._loop.create_future()
-            if self._connection.is_lost():
-                self._gone.set_result(None)
-        # Shielded: one waiter that gives up must not stop the others.
-        return asyncio.shield(self._gone)
+        if self._connection.is_lost():
+            # A relayed peer's goes without a word.
+            self._gone.come()
+        return self._gone
 
     def _ended(self, reason: str) -> None:
         if self._reason is not None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Generator
 from typing import Any
 
 from wirehop.anysocket.transports import Outlet
+from wirehop.core.waiters import Moment
 from wirehop.errors import ConnectionClosed
 
 __all__ = ["AfterSwitch", "Secured"]
@@ -15,24 +15,24 @@ __all__ = ["AfterSwitch", "Secured"]
 class Secured:
     """The moment from which a link is encrypted. Any number may await it, or none."""
 
-    __slots__ = ("_future",)
+    __slots__ = ("_failure", "_moment")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._future: asyncio.Future[None] = loop.create_future()
+    def __init__(self) -> None:
+        self._moment = Moment()
+        self._failure: str | None = None
 
     def succeed(self) -> None:
-        if not self._future.done():
-            self._future.set_result(None)
+        self._moment.come()
 
     def fail(self, reason: str) -> None:
-        if not self._future.done():
-            self._future.set_exception(ConnectionClosed(reason))
-            # Whoever did not await it does not want to read of it either.
-            self._future.exception()
+        if not self._moment.is_past:
+            self._failure = reason
+            self._moment.come()
 
     def __await__(self) -> Generator[Any, None, None]:
-        # Shielded: one waiter that gives up must not stop the others.
-        yield from asyncio.shield(self._future).__await__()
+        yield from self._moment.__await__()
+        if self._failure is not None:
+            raise ConnectionClosed(self._failure)
 
 
 class AfterSwitch:

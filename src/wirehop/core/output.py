@@ -18,6 +18,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from wirehop.core.loops import PerLoop
+from wirehop.core.waiters import Waiters
 from wirehop.errors import ConnectionClosed
 
 __all__ = ["BATCH", "Output"]
@@ -47,9 +48,10 @@ class Output:
     __slots__ = (
         "_chunks",
         "_direct",
-        "_drain_waiter",
+        "_drained",
         "_fd",
         "_handed",
+        "_is_full",
         "_limit",
         "_loop",
         "_overflow",
@@ -82,7 +84,8 @@ class Output:
         self._limit = limit
         self._timeout = timeout
         self._overflow = overflow
-        self._drain_waiter: asyncio.Future[None] | None = None
+        self._is_full = False
+        self._drained = Waiters()
         self._stalled: asyncio.TimerHandle | None = None
         # Bytes given to the transport so far, and what of them had left when a stall was last
         # looked for. What is written to the descriptor at once is in neither, but counted.
@@ -162,18 +165,18 @@ class Output:
     def pause(self) -> None:
         """The transport is above the high water (asyncio's ``pause_writing``)."""
         self._watch()
-        if self._drain_waiter is None:
-            self._drain_waiter = self._loop.create_future()
+        self._is_full = True
 
     def resume(self) -> None:
         """The transport is below the low water (asyncio's ``resume_writing``)."""
         if not self.transport.is_closing():
             self._unwatch()
-        self._drained()
+        self._is_full = False
+        self._drained.wake()
 
     def is_full(self) -> bool:
         """Whether awaiting would wait for the drain."""
-        return self._drain_waiter is not None
+        return self._is_full
 
     def lost(self, reason: str) -> None:
         """The connection is over; whoever waits for the drain is told. The first reason stays."""
@@ -181,26 +184,21 @@ class Output:
             self.closed_because = reason
         self._chunks.clear()
         self._unwatch()
-        self._drained()
+        self._is_full = False
+        self._drained.wake()
 
     def __await__(self) -> Generator[Any, None, None]:
         """Wait until the output went down to the low water, if it was above the high one.
 
         Raises ``ConnectionClosed`` when the connection is over.
         """
-        while self._drain_waiter is not None:
-            # Shielded: one waiter that gives up must not wake the others.
-            yield from asyncio.shield(self._drain_waiter).__await__()
+        while self._is_full:
+            yield from self._drained.__await__()
         if self.closed_because is None and self.transport.is_closing():
             # Why is told in the next turn. Who sends in a loop would never let it come.
             yield
         if self.closed_because is not None:
             raise ConnectionClosed(self.closed_because)
-
-    def _drained(self) -> None:
-        waiter, self._drain_waiter = self._drain_waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
 
     def _watch(self) -> None:
         if self._stalled is None:

@@ -24,6 +24,7 @@ from subprocess import PIPE, Popen
 from typing import Any, Self, cast
 
 from wirehop.core.events import EventEmitter, nobody_took
+from wirehop.core.waiters import Waiters
 from wirehop.errors import ConnectionClosed, LimitExceeded
 from wirehop.node import alive
 from wirehop.node.encodings import UTF8, Data, decoder, encode
@@ -193,7 +194,8 @@ class _Input:
         self._buffer = bytearray()
         self._is_closing = False
         self._broken: str | None = None
-        self._drained: asyncio.Future[None] | None = None
+        self._is_full = False
+        self._drained = Waiters()
 
     def write(self, data: bytes) -> None:
         if self._is_closing:
@@ -207,8 +209,8 @@ class _Input:
         elif rest := memoryview(data)[self._send(data) :]:
             self._loop.add_writer(self._pipe.fileno(), self._on_writable)
             self._buffer += rest
-        if len(self._buffer) > HIGH_WATER and self._drained is None:
-            self._drained = self._loop.create_future()
+        if len(self._buffer) > HIGH_WATER:
+            self._is_full = True
 
     def close(self) -> None:
         self._is_closing = True
@@ -221,9 +223,8 @@ class _Input:
         self._shut("the child has ended" if self._buffer else self._broken)
 
     def __await__(self) -> Generator[Any, None, None]:
-        while self._drained is not None:
-            # Shielded: one waiter that gives up must not wake the others.
-            yield from asyncio.shield(self._drained).__await__()
+        while self._is_full:
+            yield from self._drained.__await__()
         if self._broken is not None:
             raise ConnectionClosed(self._broken)
 
@@ -253,9 +254,8 @@ class _Input:
         self._wake()
 
     def _wake(self) -> None:
-        drained, self._drained = self._drained, None
-        if drained is not None:
-            drained.set_result(None)
+        self._is_full = False
+        self._drained.wake()
 
 
 class _Output:

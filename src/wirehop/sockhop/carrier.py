@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Generator
 from typing import Any
 
 from wirehop.core.deadlines import deadlines_of
+from wirehop.core.waiters import Moment, Waiters
 from wirehop.errors import ConnectionClosed, LimitExceeded, SockhopError
 from wirehop.node import alive, tcp
 from wirehop.node.stream import UNANNOUNCED
@@ -65,13 +66,13 @@ class Carrier(tcp.Connection):
         self._backlog: list[bytes] = []
         self._queue: list[bytes] = []
         self._queued = 0
-        self._ready: asyncio.Future[None] | None = None
+        self._ready = Waiters()
         self._is_opened = False
         self._failure: BaseException | None = None
         self._was_awaited = False
         self._cut_at = math.inf
         self._has_lingered = False
-        self._gone: asyncio.Future[None] | None = None
+        self._gone = Moment()
         self.alarm = deadlines_of(self._loop).alarm(self._ring)
         self.began = 0.0
         """When it was opened, on the loop's clock."""
@@ -196,7 +197,7 @@ class Carrier(tcp.Connection):
         if self.ready_state == "open":
             for line in queue:
                 self.output.write(line)
-        self._set_ready()
+        self._ready.wake()
 
     def release(self) -> None:
         """Receive from now on."""
@@ -213,7 +214,7 @@ class Carrier(tcp.Connection):
 
     def gone(self) -> Awaitable[None]:
         """Wait until the connection is over, and those who listen to that were told."""
-        return _Gone(self)
+        return self._gone
 
     def full_close(self) -> None:
         """Close; what was sent goes out first, :data:`CLOSE_TIMEOUT` seconds long. "closed" at once:
@@ -267,13 +268,8 @@ class Carrier(tcp.Connection):
 
     def _stop(self) -> None:
         self._queue.clear()
-        self._set_ready()
+        self._ready.wake()
         self._stop_waiting()
-
-    def _set_ready(self) -> None:
-        ready, self._ready = self._ready, None
-        if ready is not None:
-            ready.set_result(None)
 
     def _attempt_ended(self, attempt: Any, error: BaseException | None) -> None:
         self._failure = error
@@ -299,8 +295,7 @@ class Carrier(tcp.Connection):
             self._failed(self._failure, self._was_awaited)
         self.emit("disconnect", had_error)
         alive.release(self)
-        if self._gone is not None:
-            self._gone.set_result(None)
+        self._gone.come()
 
 
 class _Sent:
@@ -314,27 +309,7 @@ class _Sent:
     def __await__(self) -> Generator[Any, None, None]:
         carrier = self._carrier
         while carrier.ready_state == "opening" or carrier._queue:
-            if carrier._ready is None:
-                carrier._ready = asyncio.get_running_loop().create_future()
-            # Shielded: one waiter that gives up must not stop the others.
-            yield from asyncio.shield(carrier._ready).__await__()
+            yield from carrier._ready.__await__()
         if not carrier._is_opened:
             raise ConnectionClosed("there was no connection")
         yield from carrier.output.__await__()
-
-
-class _Gone:
-    """What :meth:`Carrier.gone` gives."""
-
-    __slots__ = ("_carrier",)
-
-    def __init__(self, carrier: Carrier) -> None:
-        self._carrier = carrier
-
-    def __await__(self) -> Generator[Any, None, None]:
-        carrier = self._carrier
-        if not carrier.is_over:
-            if carrier._gone is None:
-                carrier._gone = asyncio.get_running_loop().create_future()
-            # Shielded: one waiter that gives up must not stop the others.
-            yield from asyncio.shield(carrier._gone).__await__()

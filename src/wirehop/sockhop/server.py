@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Self, Unpack
 
 from wirehop.core.steps import Steps
+from wirehop.core.waiters import Waiters
 from wirehop.errors import ConnectionClosed, SockhopError
 from wirehop.node import tcp
 from wirehop.node.errand import Errand
@@ -73,7 +74,7 @@ class SockhopServer(Endpoint):
         self._hooks = Steps()
         self._answers = Steps()
         self._others = Steps()
-        self._changed: asyncio.Future[None] | None = None
+        self._forgotten = Waiters()
 
     @property
     def sockets(self) -> list[Link]:
@@ -272,9 +273,7 @@ class SockhopServer(Endpoint):
 
     def _forget(self, link: Link) -> None:
         self._all.discard(link)
-        changed, self._changed = self._changed, None
-        if changed is not None:
-            changed.set_result(None)
+        self._forgotten.wake()
 
     def _requested(self, link: Link, req: SockhopRequest, res: SockhopResponseWriteableStream) -> None:
         self.emit("request", req, res, Meta(req.type, link, link.session))
@@ -296,10 +295,7 @@ class SockhopServer(Endpoint):
 
     async def _until_gone(self, links: set[Link]) -> None:
         while links & self._all:
-            if self._changed is None:
-                self._changed = asyncio.get_running_loop().create_future()
-            # Shielded: one waiter that gives up must not stop the others.
-            await asyncio.shield(self._changed)
+            await self._forgotten
 
     async def _close(self, timeout: float, caller: asyncio.Task[Any] | None) -> None:
         loop = asyncio.get_running_loop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Generator, Mapping
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from wirehop.anysocket.http import cookies, static
+from wirehop.core.waiters import Moment
 from wirehop.node.http import ServerRequest, ServerResponse
 
 if TYPE_CHECKING:
@@ -264,16 +264,15 @@ class _Sent:
     __slots__ = ("_ended", "_response")
 
     def __init__(self, response: ServerResponse) -> None:
-        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._ended = Moment()
         self._response = response
 
     async def after(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
         finally:
-            self._ended.set_result(None)
+            self._ended.come()
 
     def __await__(self) -> Generator[Any, None, None]:
-        # Shielded: one waiter that gives up must not stop the others.
-        yield from asyncio.shield(self._ended).__await__()
+        yield from self._ended.__await__()
         yield from self._response.__await__()

@@ -14,6 +14,7 @@ from typing import Self
 from wirehop.core.deadlines import Deadlines
 from wirehop.core.events import EventEmitter
 from wirehop.core.steps import Steps
+from wirehop.core.waiters import Moment
 from wirehop.errors import ConnectionClosed, LimitExceeded
 from wirehop.node import alive, tcp
 from wirehop.node.dial import Target
@@ -75,7 +76,7 @@ class Client(EventEmitter):
         self._connections: set[ClientConnection] = set()
         self._opening = Steps()
         self._is_closing = False
-        self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._closed = Moment()
 
     def get(self, path: str, headers: Headers = ()) -> ClientRequest:
         """Ask for ``path``; see :meth:`request`."""
@@ -122,8 +123,7 @@ class Client(EventEmitter):
         """Close when the requests are done; there can be no others. May be awaited."""
         self._is_closing = True
         self._advance()
-        # Shielded: one waiter that gives up must not wake the others.
-        return asyncio.shield(self._closed)
+        return self._closed
 
     def abort(self) -> None:
         """Close now: the requests that are not done fail with ``ConnectionClosed``."""
@@ -239,9 +239,9 @@ class Client(EventEmitter):
             if connection is not None:
                 self._connection = None
                 connection.end()
-            if not (self._connections or self._closed.done()):
+            if not (self._connections or self._closed.is_past):
                 self.deadlines.close()
-                self._closed.set_result(None)
+                self._closed.come()
         alive.release(self)
 
     def _connect(self) -> None:

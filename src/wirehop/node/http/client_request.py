@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Generator
 from typing import TYPE_CHECKING, Any
 
 from wirehop.core.events import EventEmitter, Listener
+from wirehop.core.waiters import Waiters
 from wirehop.errors import ConnectionClosed
 from wirehop.node.encodings import UTF8, Data, encode
 from wirehop.node.http.headers import TOKEN, Fields, Headers
@@ -102,7 +103,7 @@ class ClientRequest(OutgoingMessage, EventEmitter):
         self._body_has_left = False
         self._response: ClientResponse | None = None
         self._error: Exception | None = None
-        self._answered: asyncio.Future[None] | None = None
+        self._answered: Waiters | None = None
         self._asked: weakref.ref[_Answer] | None = None
         if self._chunked or self._remaining is not None:
             self._settle()
@@ -206,9 +207,6 @@ class ClientRequest(OutgoingMessage, EventEmitter):
         """The connection is gone, and nothing of the body with it."""
         self.connection = None
         self._released = False
-        # Who waits for its turn goes on waiting; one that was had does not count.
-        if self._turn is not None and self._turn.done():
-            self._turn = None
 
     def answer(self, response: ClientResponse) -> None:
         """The head of the response is there."""
@@ -240,9 +238,8 @@ class ClientRequest(OutgoingMessage, EventEmitter):
             if self._error is not None:
                 raise self._error
             if self._answered is None:
-                self._answered = asyncio.get_running_loop().create_future()
-            # Shielded: one waiter that gives up must not wake the others.
-            yield from asyncio.shield(self._answered).__await__()
+                self._answered = Waiters()
+            yield from self._answered.__await__()
         return self._response
 
     def forsake(self) -> None:
@@ -253,8 +250,8 @@ class ClientRequest(OutgoingMessage, EventEmitter):
             self._asked = None
 
     def _tell(self) -> None:
-        if self._answered is not None and not self._answered.done():
-            self._answered.set_result(None)
+        if self._answered is not None:
+            self._answered.wake()
 
     def _settle_late(self) -> None:
         if not self._head and not self._dropped:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from wirehop.core.events import NOBODY, EventEmitter
 from wirehop.core.output import Output
+from wirehop.core.waiters import Waiters
 from wirehop.errors import ConnectionClosed, PayloadTooLarge
 from wirehop.node.encodings import Decode, decoder
 from wirehop.node.http.headers import Header, pairs, text
@@ -219,7 +220,7 @@ class OutgoingMessage:
     _held: list[bytes]
     _released: bool
     _dropped: bool
-    _turn: asyncio.Future[None] | None
+    _turn: Waiters | None
 
     def release(self) -> None:
         """It is this message's turn to use its connection."""
@@ -268,13 +269,13 @@ class OutgoingMessage:
     def _until_sent(self) -> Generator[Any, None, None]:
         """Wait for its turn and then for the drain. Raises ``ConnectionClosed`` when the
         connection is over."""
-        if not self._released and not self._dropped:
+        while not self._released and not self._dropped:
             if self._turn is None:
-                self._turn = asyncio.get_running_loop().create_future()
-            yield from asyncio.shield(self._turn).__await__()
+                self._turn = Waiters()
+            yield from self._turn.__await__()
         if self.connection is not None:
             yield from self.connection.output.__await__()
 
     def _wake(self) -> None:
-        if self._turn is not None and not self._turn.done():
-            self._turn.set_result(None)
+        if self._turn is not None:
+            self._turn.wake()

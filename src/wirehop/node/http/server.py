@@ -8,6 +8,7 @@ from collections.abc import Awaitable
 
 from wirehop.core.deadlines import Deadlines
 from wirehop.core.events import Listener
+from wirehop.core.waiters import Waiters
 from wirehop.errors import ConnectionClosed
 from wirehop.node import tcp
 from wirehop.node.http.limits import Limits
@@ -31,7 +32,7 @@ class Server(tcp.Server):
         self.deadlines = Deadlines(asyncio.get_running_loop())
         self.connections: set[ServerConnection] = set()
         self.is_closing = False
-        self._empty: asyncio.Future[None] | None = None
+        self._emptied = Waiters()
         if listener is not None:
             self.on("request", listener)
 
@@ -45,10 +46,7 @@ class Server(tcp.Server):
     async def closed(self) -> None:
         """Wait until the last connection is gone. Upgraded ones do not count."""
         while self.connections:
-            if self._empty is None:
-                self._empty = asyncio.get_running_loop().create_future()
-            # Shielded: one waiter that gives up must not stop the others.
-            await asyncio.shield(self._empty)
+            await self._emptied
 
     def abort(self) -> None:
         """Cut the connections that are left."""
@@ -62,9 +60,7 @@ class Server(tcp.Server):
             return
         if self.is_closing:
             self.deadlines.close()
-        empty, self._empty = self._empty, None
-        if empty is not None:
-            empty.set_result(None)
+        self._emptied.wake()
 
     def _listener_failed(self, event: str, error: Exception) -> None:
         # A client that left is no listener's mistake.

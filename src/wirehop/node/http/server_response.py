@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Generator
 from email.utils import formatdate
 from functools import lru_cache
@@ -10,6 +9,7 @@ from http import HTTPStatus
 from time import time
 from typing import TYPE_CHECKING, Any
 
+from wirehop.core.waiters import Waiters
 from wirehop.errors import ConnectionClosed
 from wirehop.node.encodings import UTF8, Data, encode
 from wirehop.node.http.headers import Fields, Headers
@@ -39,7 +39,7 @@ class ServerResponse(OutgoingMessage):
     finished = False
     _head = b""
     _dropped = False
-    _turn: asyncio.Future[None] | None = None
+    _turn: Waiters | None = None
     _chunked = False
     _remaining: int | None = None
     _without_body = False

@@ -168,7 +168,7 @@ async def test_stop_lets_an_answer_go_out_over_tls(tls: Certificates) -> None:
     ("options", "error", "text"),
     [
         ({}, ValueError, "needs the option cert"),
-        ({"key": "key"}, ValueError, "needs the option cert"),
+        ({"key": "key"}, ValueError, "without its cert"),
         ({"cert": "missing"}, FileNotFoundError, "No such file"),
         ({"cert": "cert", "key": "missing"}, FileNotFoundError, "No such file"),
         ({"cert": "cert"}, ssl.SSLError, "PEM"),

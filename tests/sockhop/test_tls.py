@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from tests.sockhop.linking import Told, linked
 from wirehop import SockhopClient, SockhopServer
@@ -112,6 +114,8 @@ async def test_a_plaintext_server_gets_no_plaintext() -> None:
         ({"ssl_options": {"cert": "/nonexistent"}}, OSError),
         ({"ca": "/nonexistent"}, OSError),
         ({"ca": "/x", "ssl_context": ssl.create_default_context()}, ValueError),
+        ({"ssl_context": ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)}, ValueError),
+        ({"ssl_context": "cert.pem"}, TypeError),
     ],
 )
 def test_options_of_a_client_that_do_not_fit(options: Any, error: type[Exception]) -> None:
@@ -124,9 +128,22 @@ def test_options_of_a_client_that_do_not_fit(options: Any, error: type[Exception
     [
         ({"key": "/x"}, ValueError),
         ({"cert": "/nonexistent"}, OSError),
-        ({"cert": "/x", "ssl_context": ssl.create_default_context()}, ValueError),
+        ({"cert": "/x", "ssl_context": ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)}, ValueError),
+        ({"ssl_context": ssl.create_default_context()}, ValueError),
+        ({"ssl_context": "cert.pem"}, TypeError),
     ],
 )
 def test_options_of_a_server_that_do_not_fit(options: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
         SockhopServer(**options)
+
+
+def test_an_encrypted_key_is_an_error_and_asks_no_terminal(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
+    )
+    (tmp_path / "key").write_bytes(trustme.CA().issue_cert("localhost").cert_chain_pems[0].bytes() + key)
+    with pytest.raises(ValueError, match="the key is encrypted"):
+        SockhopServer(cert=tmp_path / "key")
+    with pytest.raises(ValueError, match="the key is encrypted"):
+        SockhopClient(ssl_options={"cert": tmp_path / "key"})

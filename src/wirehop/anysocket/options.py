@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
@@ -10,12 +9,12 @@ from typing import Any, TypeVar
 
 from wirehop.anysocket.wire.rules import Rules
 from wirehop.node.http import Limits
+from wirehop.node.tls import Path
 
 __all__ = ["ConnectOptions", "ListenOptions", "PeerOptions"]
 
 Options = TypeVar("Options", bound="PeerOptions")
 
-Path = str | os.PathLike[str]
 
 _HTTP = Limits()
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
 import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
+from wirehop.cli.ending import told_to_end
 from wirehop.core import json
 from wirehop.sockhop import Link, SockhopClient, SockhopError, SockhopServer, SockhopSession
 
@@ -37,9 +37,7 @@ async def sockhop(options: argparse.Namespace) -> int:
     """Send what is typed, and print what comes, until interrupted or told to end (SIGTERM); as a
     client also until the input or the connection ends. Lines that are JSON are sent as values,
     others as text."""
-    ended = asyncio.Event()
-    with suppress(NotImplementedError):  # Windows has no such signals
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    ended = told_to_end()
     where: dict[str, Any] = {
         "path": options.path,
         "address": options.host,

@@ -10,6 +10,7 @@ runner     the hidden event loop
 modules    scripts, require and include
 alive      what keeps a program alive
 locations  files and URLs alike
+tls        certificates and trust
 encodings  text and bytes
 
 The constants of the system are here under their names: ``node.O_RDONLY``, ``node.SIGTERM``.

@@ -11,7 +11,8 @@ import stat
 from collections.abc import Callable
 from typing import Any
 
-from wirehop.node.dial import check_tls, host_name, port_number, socket_path
+from wirehop.node.dial import host_name, port_number, socket_path
+from wirehop.node.tls import check_server_context
 
 __all__ = ["Place", "SocketFile", "bind_path", "bind_port"]
 
@@ -41,7 +42,7 @@ class Place:
         self.port = 0 if port is None else port_number(port)
         self.host = host if host is None else host_name(host)
         self.path = path if path is None else socket_path(path)
-        check_tls(ssl_context)
+        check_server_context(ssl_context)
 
 
 async def bind_port(accept: Accept, port: int, host: str | None, **options: Any) -> asyncio.Server:

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from wirehop.node.errand import Errand
+from wirehop.node.tls import check_client_context
 
-__all__ = ["Attempt", "Target", "check_tls", "host_name", "port_number", "socket_path"]
+__all__ = ["Attempt", "Target", "host_name", "port_number", "socket_path"]
 
 
 class Target:
@@ -37,7 +38,7 @@ class Target:
         self.port = 0 if port is None else port_number(port)
         self.host = host_name(host)
         self.path = path if path is None else socket_path(path)
-        check_tls(ssl_context)
+        check_client_context(ssl_context)
         if ssl_context is None:
             if server_hostname is not None:
                 raise ValueError("server_hostname is of use with ssl_context only")
@@ -79,12 +80,6 @@ def socket_path(path: str | os.PathLike[str]) -> str:
     if not name or "\0" in name:
         raise ValueError(f"{name!r} is no path")
     return name
-
-
-def check_tls(ssl_context: object) -> None:
-    """Raise ``TypeError`` for what is neither None nor a context."""
-    if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
-        raise TypeError(f"ssl_context is an ssl.SSLContext, not {type(ssl_context).__name__}")
 
 
 class Attempt(Errand, asyncio.Protocol):

@@ -14,7 +14,7 @@ streams        the answers to one request, on both sides
 ping           SockhopPing, SockhopPong
 timed_map      TimedMap
 options        what both may be told, with defaults and reasons
-tls            certificates and trust
+tls            the certificates and trust of a client
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from typing import Any, Self, Unpack
 from wirehop.core.steps import Steps
 from wirehop.core.waiters import Waiters
 from wirehop.errors import ConnectionClosed, SockhopError
-from wirehop.node import tcp
+from wirehop.node import tcp, tls
 from wirehop.node.errand import Errand
 from wirehop.sockhop.carrier import CLOSE_TIMEOUT, LINGER
 from wirehop.sockhop.endpoint import Endpoint, Giving
@@ -22,7 +22,6 @@ from wirehop.sockhop.options import LinkOptions, Options
 from wirehop.sockhop.request import SockhopRequest
 from wirehop.sockhop.session import SockhopSession
 from wirehop.sockhop.streams import SockhopResponseReadableStream, SockhopResponseWriteableStream
-from wirehop.sockhop.tls import server_tls
 
 __all__ = ["SockhopServer"]
 
@@ -65,7 +64,7 @@ class SockhopServer(Endpoint):
         self.address = address
         self.port = self._wanted_port = port
         self._bound_address: str | None = None
-        self._tls = server_tls(ssl_context, cert, key)
+        self._tls = tls.server_context(ssl_context, cert, key)
         self._session_type = session_type
         self._listener: _Listener | None = None
         self._all: set[Link] = set()

@@ -1,15 +1,14 @@
-"""The TLS of servers and clients. No option of TLS is ever ignored: that would mean plaintext."""
+"""The TLS of a client. No option of TLS is ever ignored: that would mean plaintext."""
 
 from __future__ import annotations
 
-import os
 import ssl
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["client_tls", "server_tls"]
+from wirehop.node import tls
 
-Path = str | os.PathLike[str]
+__all__ = ["client_tls"]
 
 _OPTIONS = {
     "rejectUnauthorized": "reject_unauthorized",
@@ -19,29 +18,8 @@ _OPTIONS = {
 """Other spellings: Node's, and Python's."""
 
 
-def server_tls(
-    ssl_context: ssl.SSLContext | None, cert: Path | None, key: Path | None
-) -> ssl.SSLContext | None:
-    """The context of a server, or None for plaintext.
-
-    Raises ``ValueError`` for options that do not fit together, ``OSError`` for a certificate that
-    cannot be read.
-    """
-    if ssl_context is not None:
-        if cert is not None or key is not None:
-            raise ValueError("cert and key are of use without ssl_context only")
-        return ssl_context
-    if cert is None:
-        if key is not None:
-            raise ValueError("a key is of no use without its cert")
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(cert, key)
-    return context
-
-
 def client_tls(
-    use: bool, options: Mapping[str, Any] | None, ssl_context: ssl.SSLContext | None, ca: Path | None
+    use: bool, options: Mapping[str, Any] | None, ssl_context: ssl.SSLContext | None, ca: tls.Path | None
 ) -> tuple[ssl.SSLContext | None, str | None]:
     """The context of a client, or None for plaintext, and the name that the server's certificate
     must have, or None for that of the host. Any option means TLS.
@@ -55,6 +33,7 @@ def client_tls(
     if ca is not None:
         wanted["ca"] = ca
     if ssl_context is not None:
+        tls.check_client_context(ssl_context)
         if wanted.keys() - {"servername"}:
             raise ValueError("with an ssl_context only servername can be chosen")
         return ssl_context, wanted.get("servername")
@@ -65,9 +44,9 @@ def client_tls(
 
 def _context(
     *,
-    ca: Path | bytes | None = None,
-    cert: Path | None = None,
-    key: Path | None = None,
+    ca: tls.Path | bytes | None = None,
+    cert: tls.Path | None = None,
+    key: tls.Path | None = None,
     passphrase: str | None = None,
     servername: str | None = None,
     reject_unauthorized: bool = True,
@@ -75,11 +54,11 @@ def _context(
 ) -> ssl.SSLContext:
     text = ca.decode("ascii") if isinstance(ca, bytes) else ca
     if isinstance(text, str) and "-----BEGIN" in text:
-        context = ssl.create_default_context(cadata=text)
+        context = tls.client_context(ca_text=text)
     else:
-        context = ssl.create_default_context(cafile=text)
+        context = tls.client_context(text)
     if cert is not None:
-        context.load_cert_chain(cert, key, passphrase)
+        tls.load_certificate(context, cert, key, passphrase)
     elif key is not None:
         raise ValueError("a key is of no use without its cert")
     if ciphers is not None:

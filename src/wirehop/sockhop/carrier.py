@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Generator, Iterator
 from typing import Any
 
 from wirehop.core.deadlines import deadlines_of
@@ -94,8 +94,8 @@ class Carrier(tcp.Connection):
         """There was a connection, and it is over."""
         raise NotImplementedError
 
-    def _received(self, line: bytes) -> None:
-        """A line came. Raises ``SockhopError`` for one that makes no sense."""
+    def _read(self, lines: Iterator[bytes]) -> None:
+        """Lines came. Take them while more may be received: until it is closed or stopped."""
         raise NotImplementedError
 
     def _complain(self, error: Exception) -> None:
@@ -123,7 +123,8 @@ class Carrier(tcp.Connection):
     def write(self, text: bytes) -> Awaitable[None]:
         """Send a line, or keep it until there is a connection. Raises ``SockhopError`` and
         ``LimitExceeded``."""
-        line = self._options.ending.end(text)
+        ending = self._options.ending
+        line = ending.end(text) if ending.plain is None else text + ending.plain
         if self.ready_state == "open":
             self.output.write(line)
             return self.output
@@ -161,15 +162,10 @@ class Carrier(tcp.Connection):
 
     def _take(self, lines: list[bytes]) -> None:
         rest = iter(lines)
-        for line in rest:
-            try:
-                self._received(line)
-            except SockhopError as error:
-                self._complain(error)
-            if self._stopped or self.ready_state == "closed":
-                self._backlog = list(rest)
-                return
-        if self._lines.is_too_long and self.ready_state != "closed":
+        self._read(rest)
+        if self._stopped or self.ready_state == "closed":
+            self._backlog = list(rest)
+        elif self._lines.is_too_long:
             self._complain(too_long(self._options.max_line))
             self.full_close()
 

@@ -7,17 +7,18 @@ value, line, output. What waits for the other side is here too: streams, callbac
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from wirehop.core.ids import new_uuid
 from wirehop.errors import LimitExceeded, SockhopError
 from wirehop.node import tcp
 from wirehop.sockhop.carrier import Carrier
+from wirehop.sockhop.meta import Meta
 from wirehop.sockhop.ping import SockhopPing, SockhopPong
 from wirehop.sockhop.request import SockhopRequest
 from wirehop.sockhop.streams import SockhopResponseReadableStream, SockhopResponseWriteableStream
-from wirehop.sockhop.wire import envelope
+from wirehop.sockhop.wire import envelope, quick
 from wirehop.sockhop.wire.envelope import Kind
 from wirehop.sockhop.wire.types import RESERVED, NoFit, json_type
 
@@ -111,7 +112,8 @@ class Link(Carrier):
         self.alarm.by(self._next_ping)
 
     def _respond(self, uuid: Any, value: Any, last: bool) -> Awaitable[None]:
-        return self._post(envelope.response(self._options.types.name(value), value, uuid, last))
+        types = self._options.types
+        return self.write(types.text(envelope.response(types.name(value), value, uuid, last)))
 
     def _post(self, message: Any) -> Awaitable[None]:
         return self.write(self._options.types.text(message))
@@ -136,43 +138,85 @@ class Link(Carrier):
 
     # --- up
 
-    def _received(self, line: bytes) -> None:
+    def _read(self, lines: Iterator[bytes]) -> None:
+        options = self._options
+        for line in lines:
+            try:
+                if not options.is_wrapped:
+                    value = envelope.parse(line, options.allow_non_objects)
+                    self.owner.emit("receive", value, Meta(json_type(value), self, self.session))
+                elif line.startswith(quick.OWN):
+                    self._take_own(line)
+                else:
+                    # Most messages are values, and a call for each step would cost as much again.
+                    try:
+                        message = quick.read_value(line)
+                    except (ValueError, RecursionError):
+                        self._take_unusual(line)
+                    else:
+                        if message.callback_id or message.type in RESERVED:
+                            self._take_unusual(line)
+                        else:
+                            value = message.data
+                            if options.load is not None:
+                                value = options.load(message.type, value)
+                            meta = Meta(message.type, self, self.session, message.id or None)
+                            self.owner.emit("receive", value, meta)
+            except SockhopError as error:
+                self._complain(error)
+            if self._stopped or self.ready_state == "closed":
+                return
+
+    def _take_own(self, line: bytes) -> None:
+        try:
+            message = quick.read_own(line)
+        except (ValueError, RecursionError):
+            self._take_unusual(line)
+            return
+        body = message.data
+        if not (body.type and body.uuid):
+            self._take_unusual(line)
+        elif type(message) is quick.Request:
+            self._requested(body.type, body.data, body.uuid)
+        else:
+            self._responded(body.type, body.data, body.uuid, body.last, len(line))
+
+    def _take_unusual(self, line: bytes) -> None:
         options = self._options
         message = envelope.parse(line, options.allow_non_objects)
-        if not options.is_wrapped or (
-            options.allow_non_objects and type(message) is not dict and message is not None
-        ):
+        if options.allow_non_objects and type(message) is not dict and message is not None:
             self.owner._received(self, json_type(message), message, None)
             return
-        if type(message) is dict and len(message) == 2 and "data" in message:
-            # Most messages are values of which nothing more is said.
-            name = message.get("type")
-            if type(name) is str and name not in RESERVED:
-                data = message["data"]
-                if options.load is not None:
-                    data = options.load(name, data)
-                self.owner._received(self, name, data, None)
-                return
         kind, name, data, id, last = envelope.read(message)
-        if options.load is not None and (kind is VALUE or kind is REQUEST):
-            data = options.load(name, data)
-        if kind is REQUEST:
-            request = SockhopRequest.received(id, data, name)
-            self.owner._requested(self, request, SockhopResponseWriteableStream(self, request.uuid))
+        if kind is VALUE:
+            self._take_value(name, data, id)
+        elif kind is REQUEST:
+            self._requested(name, data, id)
         elif kind is RESPONSE:
             self._responded(name, data, id, last, len(line))
-        elif kind is VALUE:
-            self.owner._received(self, name, data, id)
         elif kind is CALLBACK:
             waiting = self._callbacks.pop(id, None) if type(id) is str else None
             if waiting is not None:
-                self.owner._called_back(self, name, options.types.load(name, data), waiting[0])
+                self.owner._called_back(self, name, self._options.types.load(name, data), waiting[0])
         elif kind is PING:
             self._post(envelope.pong(SockhopPong(data).fields()))
         else:
             pong = SockhopPong(data)
             for ping in self._pings:
                 ping.conclude_with_pong(pong)
+
+    def _take_value(self, name: Any, data: Any, id: Any) -> None:
+        load = self._options.load
+        if load is not None:
+            data = load(name, data)
+        self.owner._received(self, name, data, id)
+
+    def _requested(self, name: Any, data: Any, uuid: Any) -> None:
+        load = self._options.load
+        if load is not None:
+            data = load(name, data)
+        request = SockhopRequest(uuid, data, name)
+        self.owner._requested(self, request, SockhopResponseWriteableStream(self, request.uuid))
 
     def _responded(self, name: Any, data: Any, uuid: Any, last: bool, size: int) -> None:
         stream = self.streams.get(uuid) if type(uuid) is str else None

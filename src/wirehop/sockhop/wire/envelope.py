@@ -19,7 +19,7 @@ from typing import Any
 
 from wirehop.core import json
 from wirehop.errors import SockhopError
-from wirehop.sockhop.wire.types import json_type
+from wirehop.sockhop.wire.types import RESERVED, json_type
 
 __all__ = [
     "Incoming",
@@ -90,10 +90,8 @@ def read(message: Any) -> Incoming:
     if type(message) is not dict:
         raise bad_data("no object")
     name = message.get("type")
-    if type(name) is str:
-        special = _SPECIAL.get(name)
-        if special is not None:
-            return special(name, message.get("data", {}))
+    if type(name) is str and name in RESERVED:
+        return _SPECIAL[name](name, message.get("data", {}))
     data = message.get("data")
     id = message.get("callback_id")
     if id:

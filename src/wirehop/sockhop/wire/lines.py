@@ -37,12 +37,13 @@ def too_long(max_line: int) -> PayloadTooLarge:
 class Ending:
     """Ends the lines that are sent."""
 
-    __slots__ = ("_is_safe", "_terminator")
+    __slots__ = ("_terminator", "plain")
 
     def __init__(self, terminator: bytes) -> None:
         self._terminator = terminator
         # JSON has no control characters, but for those in strings, which are escaped.
-        self._is_safe = any(byte < 0x20 for byte in terminator)
+        self.plain = terminator if any(byte < 0x20 for byte in terminator) else None
+        """The terminator, if it can be in no text: then all there is to do is to append it."""
 
     def end(self, text: bytes) -> bytes:
         """``text`` and the terminator.
@@ -51,7 +52,7 @@ class Ending:
         at the other side, because the terminator is in it.
         """
         line = text + self._terminator
-        if not self._is_safe and line.find(self._terminator) < len(text):
+        if self.plain is None and line.find(self._terminator) < len(text):
             raise SockhopError("the terminator occurs in a message", "ERR_OBJECTBUFFER_BAD_OBJECT")
         return line
 

@@ -14,7 +14,7 @@ dataclass, Struct, other object its class's name     its fields, or its public a
 =============================== ==================== ==========================================
 
 What comes back is the data as JSON has it, unless its type was registered. Validation is
-msgspec's business, which is imported when the first type is registered.
+msgspec's business.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from datetime import date, datetime
 from enum import Enum
 from typing import Annotated, Any, get_type_hints
 from uuid import UUID
+
+import msgspec
 
 from wirehop.core import json
 from wirehop.errors import SockhopError
@@ -167,8 +169,6 @@ def _name_of(value: Any) -> str:
 def _plain(value: Any) -> Any:
     """What JSON says for a value that it has no word for."""
     if hasattr(value, "__struct_fields__"):
-        import msgspec
-
         return msgspec.to_builtins(value, builtin_types=_AS_THEY_ARE, enc_hook=_plain)
     try:
         return json.plain(value)
@@ -183,8 +183,6 @@ def _plain(value: Any) -> Any:
 
 def _loader(cls: type) -> Callable[[Any], Any]:
     """What makes an object of ``cls`` of JSON data. Raises ``TypeError`` when nothing can."""
-    import msgspec
-
     if cls in (bytes, bytearray, memoryview):
         octets = list[Annotated[int, msgspec.Meta(ge=0, le=255)]]
         # What Node makes of a Buffer.

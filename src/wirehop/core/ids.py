@@ -14,26 +14,35 @@ __all__ = ["new_id", "new_uuid"]
 
 _BLOCK = 256
 
+_VARIANT = bytes.maketrans(b"0123456789abcdef", b"89ab" * 4)
 
-def _ids(dash: str) -> Iterator[str]:
+
+def _ids(dashes: tuple[int, ...]) -> Iterator[str]:
+    size = 32 + len(dashes)
+    places = [place for place in range(size) if place not in dashes]
     while True:
-        block = os.urandom(16 * _BLOCK).hex()
-        for at in range(0, len(block), 32):
-            variant = "89ab"[int(block[at + 16], 16) & 3]
-            yield (
-                f"{block[at : at + 8]}{dash}{block[at + 8 : at + 12]}{dash}4{block[at + 13 : at + 16]}"
-                f"{dash}{variant}{block[at + 17 : at + 20]}{dash}{block[at + 20 : at + 32]}"
-            )
+        # All ids of a block at once, digit by digit: each costs a fifth of what it would by itself.
+        digits = os.urandom(16 * _BLOCK).hex().encode()
+        block = bytearray(b"-" * (size * _BLOCK))
+        for digit, place in enumerate(places):
+            block[place::size] = digits[digit::32]
+        block[places[12] :: size] = b"4" * _BLOCK
+        block[places[16] :: size] = digits[16::32].translate(_VARIANT)
+        text = block.decode()
+        for start in range(0, len(text), size):
+            yield text[start : start + size]
 
 
-_plain = _ids("")
-_dashed = _ids("-")
+_DASHES = (8, 13, 18, 23)
+
+_plain = _ids(())
+_dashed = _ids(_DASHES)
 
 
 def _forget() -> None:
     global _plain, _dashed
-    _plain = _ids("")
-    _dashed = _ids("-")
+    _plain = _ids(())
+    _dashed = _ids(_DASHES)
 
 
 # A forked child would otherwise hand out its parent's ids.

@@ -91,9 +91,10 @@ class Link(Carrier):
             raise SockhopError("Unable to use requests - peer type must be Sockhop", "ERR_REQUEST_TYPE")
         if len(self.streams) >= options.max_requests:
             raise LimitExceeded(f"{options.max_requests} requests are waiting for a response already")
+        types = options.types
         stream = SockhopResponseReadableStream()
         uuid = stream.uuid
-        self._post(envelope.request(options.types.name(value), value, uuid))
+        self.write(types.text(envelope.request(types.name(value), value, uuid)))
         stream._opened(self, self._loop.time(), timeout or options.response_timeout, idle or None)
         self.streams[uuid] = stream
         self._expect(stream.deadline)

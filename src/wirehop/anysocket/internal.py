@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from wirehop.anysocket import clock, relay, rpc
@@ -14,27 +15,35 @@ if TYPE_CHECKING:
 
 __all__ = ["take"]
 
+RPC = Internal.RPC
+INTERNAL = PacketType.INTERNAL
+
 
 def take(peer: AnyPeer, seq: int, message: Any) -> None:
     """Do what an INTERNAL packet asks for, and answer it."""
     kind = message.get("type") if isinstance(message, dict) else None
-
-    def reply(answer: Any) -> None:
-        text = json.dumps(answer)
-        try:
-            peer._reply(PacketType.INTERNAL, seq, text)
-        except LimitExceeded as error:
-            peer._end(str(error), 1008, "")
-
-    if kind == Internal.RPC:
-        work = rpc.serve(peer, peer._socket.rpc, message, reply)
-        if work is not None:
-            peer._start(work, "message")
+    if kind == RPC:
+        answer = rpc.serve(peer, peer._socket.rpc, message)
+        if isinstance(answer, bytes):
+            _reply(peer, seq, answer)
+        else:
+            peer._start(_reply_later(peer, seq, answer), "message")
     elif kind == Internal.SYNCED_TIME:
-        reply(clock.answer(message))
+        _reply(peer, seq, json.dumps(clock.answer(message)))
     elif kind == Internal.PROXY:
-        relay.asked(peer, message, reply)
+        relay.asked(peer, message, lambda answer: _reply(peer, seq, json.dumps(answer)))
     elif kind == Internal.NETWORK:
         relay.told(peer, message)
     elif kind != Internal.RPC_NOTIFY:
         peer._break(ProtocolError("Invalid internal message", close_code=1008))
+
+
+async def _reply_later(peer: AnyPeer, seq: int, answer: Coroutine[Any, Any, bytes]) -> None:
+    _reply(peer, seq, await answer)
+
+
+def _reply(peer: AnyPeer, seq: int, text: bytes) -> None:
+    try:
+        peer._reply(INTERNAL, seq, text)
+    except LimitExceeded as error:
+        peer._end(str(error), 1008, "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import types
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from wirehop.anysocket.wire.packer import Packer
@@ -27,6 +27,8 @@ MAX_DEPTH = 64
 """Names in the path of a method."""
 
 BYTES = (bytes, bytearray, memoryview)
+PLAIN = frozenset({str, int, float, bool, type(None), list, dict, bytes})
+"""What needs no look whether it can be awaited."""
 
 _log = logging.getLogger("wirehop.anysocket")
 
@@ -46,7 +48,7 @@ def find(rpc: object, path: Any) -> Callable[..., Any] | None:
         return None
     place = rpc
     for name in path:
-        if not isinstance(name, str) or name.startswith("_"):
+        if type(name) is not str or name[:1] == "_":
             return None
         # The first of the two spares most calls what an abstract class costs.
         place = place.get(name) if isinstance(place, (dict, Mapping)) else _member(place, name)
@@ -79,31 +81,26 @@ def _declared(kind: type, name: str) -> Any:
     return None
 
 
-def serve(peer: AnyPeer, rpc: object, request: dict[str, Any], reply: Callable[[Any], object]) -> Any:
-    """Run the function that a request names, and reply.
-
-    Returns None, or the coroutine that will reply.
-    """
+def serve(peer: AnyPeer, rpc: object, request: dict[str, Any]) -> bytes | Coroutine[Any, Any, bytes]:
+    """Run the function that a request names. Returns the answer as JSON text, or what will."""
     path = request.get("method")
     function = find(rpc, path)
     if function is None:
-        reply({"error": "Method not found!", "details": _details(path), "code": 404})
-        return None
+        return json.dumps({"error": "Method not found!", "details": _details(path), "code": 404})
     try:
         result = function(*_arguments(request), peer)
-        if hasattr(result, "__await__"):
-            return _serve_later(result, path, reply)
-        reply(_outcome(result))
+        if type(result) not in PLAIN and hasattr(result, "__await__"):
+            return _serve_later(result, path)
+        return _outcome(result)
     except Exception as error:
-        reply(_failure(error, path))
-    return None
+        return _failure(error, path)
 
 
-async def _serve_later(result: Awaitable[Any], path: Any, reply: Callable[[Any], object]) -> None:
+async def _serve_later(result: Awaitable[Any], path: Any) -> bytes:
     try:
-        reply(_outcome(await result))
+        return _outcome(await result)
     except Exception as error:
-        reply(_failure(error, path))
+        return _failure(error, path)
 
 
 def _arguments(request: dict[str, Any]) -> list[Any]:
@@ -121,13 +118,13 @@ def _arguments(request: dict[str, Any]) -> list[Any]:
     return arguments
 
 
-def _outcome(result: Any) -> dict[str, Any]:
+def _outcome(result: Any) -> bytes:
     if isinstance(result, BYTES):
-        return {"result": Packer.pack(result), "bin": True}
-    return {"result": result, "bin": False}
+        return json.dumps({"result": Packer.pack(result), "bin": True})
+    return json.dumps({"result": result, "bin": False})
 
 
-def _failure(error: Exception, path: Any) -> dict[str, Any]:
+def _failure(error: Exception, path: Any) -> bytes:
     details, code = _details(path), 500
     if isinstance(error, RemoteError):
         details = details if error.details is None else error.details
@@ -135,7 +132,8 @@ def _failure(error: Exception, path: Any) -> dict[str, Any]:
     else:
         _log.debug("%s failed", details, exc_info=error)
     # Never empty: JavaScript takes a falsy error for a success.
-    return {"error": str(error) or type(error).__name__, "details": details, "code": code}
+    text = str(error) or type(error).__name__
+    return json.dumps({"error": text, "details": details, "code": code})
 
 
 def _details(path: Any) -> str:

@@ -35,15 +35,16 @@ class State(IntEnum):
 AUTH, LINK, INTERNAL = PacketType.AUTH, PacketType.LINK, PacketType.INTERNAL
 SWITCH, HEARTBEAT = PacketType.SWITCH, PacketType.HEARTBEAT
 
-ACCEPTS: dict[State, frozenset[PacketType]] = {
-    State.ESTABLISHED: frozenset({AUTH}),
-    State.AUTHING: frozenset({AUTH}),
-    State.DECIDING: frozenset(),
-    State.CONNECTED: frozenset({LINK, INTERNAL, HEARTBEAT, SWITCH}),
-    State.SWITCHING: frozenset({LINK, INTERNAL, HEARTBEAT, SWITCH}),
-    State.SECURED: frozenset(),
+_ACCEPTED: dict[State, tuple[PacketType, ...]] = {
+    State.ESTABLISHED: (AUTH,),
+    State.AUTHING: (AUTH,),
+    State.CONNECTED: (LINK, INTERNAL, HEARTBEAT, SWITCH),
+    State.SWITCHING: (LINK, INTERNAL, HEARTBEAT, SWITCH),
 }
-"""Packets that a state accepts as plain text."""
 
-ENCRYPTED = frozenset({LINK, INTERNAL, HEARTBEAT})
+# Tuples: the hash of an Enum's member, which a dict and a set ask for, is a call in Python.
+ACCEPTS = tuple(_ACCEPTED.get(State(state), ()) if state else () for state in range(len(State) + 1))
+"""Packets that a state accepts as plain text, by its number."""
+
+ENCRYPTED = (LINK, INTERNAL, HEARTBEAT)
 """Packets that are accepted where nothing plain is."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Generator, Iterable
 from typing import Any
 
 from wirehop.core.deadlines import deadlines_of
 from wirehop.errors import ConnectionClosed, LimitExceeded, SockhopError
 from wirehop.node import alive, tcp
-from wirehop.node.stream import UNANNOUNCED
+from wirehop.node.stream import PAUSED, UNANNOUNCED
 from wirehop.sockhop.options import Options
 from wirehop.sockhop.wire.lines import Lines, too_long
 
@@ -27,6 +27,13 @@ its unread, would make the system take back what was sent (a reset). Sockhop pee
 TURNS = 4
 """Turns of the loop before the first message is received, so that whoever awaits ``connect()``, if
 need be in a task of a task, can add listeners."""
+
+BAD_LINES = 64
+"""Lines that make no sense that one connection may send before others have their turn: each costs as
+much as ten good ones, and half a mebibyte of them would take seconds."""
+
+RESTING = PAUSED << 1
+"""Why what arrives is held back then (see :mod:`wirehop.node.stream`)."""
 
 
 class Carrier(tcp.Connection):
@@ -62,7 +69,7 @@ class Carrier(tcp.Connection):
         self._options = options
         self._destroyed = destroyed
         self._lines = Lines(options.receive_terminator, options.max_line)
-        self._backlog: list[bytes] = []
+        self._backlog: Iterable[bytes] = ()
         self._queue: list[bytes] = []
         self._queued = 0
         self._ready: asyncio.Future[None] | None = None
@@ -158,15 +165,20 @@ class Carrier(tcp.Connection):
         self._stop_waiting()
         return False
 
-    def _take(self, lines: list[bytes]) -> None:
+    def _take(self, lines: Iterable[bytes]) -> None:
         rest = iter(lines)
+        bad = 0
         for line in rest:
             try:
                 self._received(line)
             except SockhopError as error:
                 self._complain(error)
+                bad += 1
+                if bad == BAD_LINES and self.ready_state != "closed":
+                    self._hold_back(RESTING)
+                    self._loop.call_soon(self._let_flow, RESTING)
             if self._stopped or self.ready_state == "closed":
-                self._backlog = list(rest)
+                self._backlog = rest
                 return
         if self._lines.is_too_long and self.ready_state != "closed":
             self._complain(too_long(self._options.max_line))
@@ -175,8 +187,8 @@ class Carrier(tcp.Connection):
     def _let_flow(self, why: int) -> None:
         self._stopped &= ~why
         if not self._stopped:
-            backlog, self._backlog = self._backlog, []
-            self._take(backlog)
+            backlog, self._backlog = self._backlog, ()
+            self._take(backlog if self.ready_state != "closed" else ())
         super()._let_flow(0)
 
     # --- the beginning

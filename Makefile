@@ -2,9 +2,10 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
+SECONDS ?= 60
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-all check deps bench clean
+.PHONY: demo test test-all check deps bench fuzz clean
 
 demo: $(VENV)/.demo            ## run the hub on http://127.0.0.1:3000
 	$(VENV)/bin/wirehop serve
@@ -23,6 +24,9 @@ test-all: deps                 ## the tests on every CPython that this machine h
 bench: deps $(VENV)/.bench     ## side by side with the npm peers and other servers
 	$(VENV)/bin/python bench/run.py
 
+fuzz: $(VENV)/.fuzz            ## look for input that breaks a codec: SECONDS (60) for each of ten targets
+	$(VENV)/bin/python -m fuzz --seconds $(SECONDS)
+
 deps: $(VENV)/.test            ## whatever the tests talk to: npm packages, Chromium
 	scripts/install-peers
 
@@ -38,6 +42,10 @@ $(VENV)/.bench: $(VENV)/.test
 	scripts/make-venv $(PYTHON) $(VENV) '.[bench]'
 	touch $@
 
+$(VENV)/.fuzz: $(VENV)/.test
+	scripts/make-venv $(PYTHON) $(VENV) '.[fuzz]'
+	touch $@
+
 clean:
 	rm -rf .venv* .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	rm -rf tests/interop/node/node_modules browser/node_modules bench/build
+	rm -rf tests/interop/node/node_modules browser/node_modules bench/build fuzz/build

@@ -81,6 +81,25 @@ describe("sequence numbers", () => {
         assert.ok(seen.isNew(9_999));
         assert.ok(!seen.isNew(1));
     });
+
+    it("forgets the oldest of several gaps, and no other", () => {
+        const seen = new Seen();
+        for (const seq of [3, 5, 5 + 4095]) assert.ok(seen.isNew(seq));
+        assert.deepEqual([1, 2, 2, 4, 6, 4098, 4098].map((seq) => seen.isNew(seq)), [
+            false, true, false, true, true, true, false,
+        ]);
+        assert.ok(seen.isNew(5 + 2 * 4096));
+        assert.ok(!seen.isNew(7));
+        assert.ok(seen.isNew(4 + 2 * 4096));
+    });
+
+    it("lets each pass once where they go round", () => {
+        const seen = new Seen();
+        for (const seq of [0x40000000, 0x7ffffffd]) assert.ok(seen.isNew(seq));
+        assert.deepEqual([2, 0x7fffffff, 1, 0x7ffffffe, 3, 1, 2, 0x7fffffff].map((seq) => seen.isNew(seq)), [
+            true, true, true, true, true, false, false, false,
+        ]);
+    });
 });
 
 /** Keys as the vectors have them. */

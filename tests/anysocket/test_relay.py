@@ -586,6 +586,21 @@ async def test_a_linked_pair_may_not_speak_for_others() -> None:
             heard.clear()
 
 
+@pytest.mark.parametrize("request_", ['{"type":5,"time":%s}', '{"type":3,"method":%s}'])
+async def test_what_a_linked_peer_says_does_not_cost_the_relay(request_: str) -> None:
+    """Found by fuzzing: what is nested too deep to be answered cut the link to the relay, and with it
+    all that were reached through it."""
+    deep = "[" * 1000 + "]" * 1000
+    async with Node() as server:
+        server.can_proxy = lambda *ids: True  # type: ignore[method-assign]
+        async with watched(server) as (stranger, _, bob, _):
+            stranger.send(packet(2, 2, {"type": 2, "action": "proxy", "id": BOB}))
+            assert await stranger.receive() == packet(2, -2, {"ok": True})
+            stranger.send(forward(BOB, STRANGER, packet(2, 1, text=request_ % deep)))
+            assert (await stranger.receive()).startswith(forward(STRANGER, BOB, packet(2, -1, text="{")))
+            assert set(bob.peers) == {server.id, STRANGER}
+
+
 async def test_nothing_is_forwarded_before_the_auth() -> None:
     async with Node() as server, Node(BOB) as bob, stranger_of(server) as stranger:
         await bob.connect("ws", "127.0.0.1", server._open[0].port)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.anysocket.stranger import connected, frame, packet, stranger_of
 from wirehop import AnySocket
+from wirehop.errors import RemoteError
 
 
 @pytest.fixture(autouse=True)
@@ -230,6 +231,42 @@ async def test_bad_calls_are_answered_with_an_error(request_: dict[str, object],
         assert '"error":""' not in answer
         assert len(answer) < 5000
         assert len(server.peers) == 1
+
+
+DEEP = "[" * 1000 + "]" * 1000
+"""What can be read, and not be said again."""
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (f'{{"type":3,"method":{DEEP},"params":[],"bin":[]}}', '"code":404'),
+        (f'{{"type":3,"method":[{DEEP}],"params":[],"bin":[]}}', '"code":404'),
+        (f'{{"type":3,"method":["echo"],"params":[{DEEP}],"bin":[]}}', '"code":500'),
+        (f'{{"type":5,"time":{DEEP}}}', '"o":null'),
+    ],
+    ids=["a method", "a name", "an argument", "a time"],
+)
+async def test_what_is_nested_deep_is_answered(text: str, answer: str) -> None:
+    """Found by fuzzing: the answer could not be said, and the link ended without a reason."""
+    functions = {"echo": lambda value, peer: value}
+    async with AnySocket(rpc=functions) as server, stranger_of(server, authenticated=True) as stranger:
+        stranger.send(packet(2, 2, text=text))
+        received = await stranger.receive()
+        assert answer in received
+        assert len(received) < 5000
+        assert len(server.peers) == 1
+
+
+async def test_a_failure_that_is_nested_deep_is_one() -> None:
+    async with AnySocket() as server, stranger_of(server, authenticated=True) as stranger:
+        (peer,) = server.peers.values()
+        call = peer.rpc.anything()
+        seq = int.from_bytes((await stranger.receive())[2:6].encode("latin-1"), "big")
+        stranger.send(packet(2, -seq, text=f'{{"error":{DEEP},"code":418}}'))
+        with pytest.raises(RemoteError, match="the remote function failed") as failed:
+            await call
+        assert failed.value.code == 418
 
 
 async def test_half_a_handshake_and_half_a_frame_leave_nothing() -> None:

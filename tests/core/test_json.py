@@ -159,3 +159,21 @@ class Hiding:
 @pytest.mark.parametrize("shown", [1, 2**70])
 def test_private_fields_of_a_dataclass_stay_here(shown: int) -> None:
     assert json.dumps(Hiding(shown)) == b'{"shown":%d}' % shown
+
+
+@pytest.mark.parametrize(
+    "digits",
+    [
+        "18446744073709551615",
+        "18446744073709551616",
+        "-9223372036854775808",
+        "-9223372036854775809",
+        "9" * 5000,
+        "-0",
+    ],
+)
+def test_a_number_does_not_depend_on_what_stands_beside_it(digits: str) -> None:
+    """Found by fuzzing: the slower codec had other borders of what has 64 bits."""
+    (alone,) = json.loads(f"[{digits}]")
+    _, beside = json.loads(f'["\\ud83d",{digits}]')
+    assert (type(beside), beside) == (type(alone), alone)

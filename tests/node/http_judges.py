@@ -327,7 +327,7 @@ _STATUS = re.compile(rb"HTTP/1\.1 (\d\d\d) ")
 
 def _end(wire: Wire, answered: int) -> str:
     statuses = [status for status in _STATUS.findall(wire.sent) if status != b"100"]
-    refusals = [status.decode() for status in statuses[answered:]]
+    refusals: list[str] = [status.decode() for status in statuses[answered:]]
     assert statuses[:answered] == [b"200"] * answered, "each complete request is answered, in order"
     assert len(refusals) <= 1, "what follows a refusal is not read"
     assert not refusals or wire.is_over, "a refusal is the last"

@@ -92,6 +92,9 @@ async def fails(request: ClientRequest, error: type[Exception], match: str | Non
         b"HTTP/1.1 200 OK\r\nX: y\r\n folded\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: \0\r\n\r\n",
         b"HTTP/1.1 200 OK\nX: y\n\n",
+        # An informational response has no body. (Found by fuzzing: it was one of no response.)
+        b"HTTP/1.1 103 Early\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n" + OK,
+        b"HTTP/1.1 100 Continue\r\nContent-Length: 2\r\n\r\nno" + OK,
     ],
 )
 async def test_what_is_no_response_fails_its_request_and_no_other(response: bytes) -> None:

@@ -15,6 +15,7 @@ from tests.raw import until
 from tests.sockhop.linking import linked, strange_server, stranger
 from wirehop import SockhopClient, SockhopServer
 from wirehop.errors import ConnectionClosed, LimitExceeded, PayloadTooLarge, SockhopError
+from wirehop.sockhop.link import BAD_LINES
 
 
 @dataclass
@@ -359,6 +360,41 @@ async def test_a_listener_may_pause_reading_between_two_messages_of_one_read() -
         sock.resume_reading()
         await until(lambda: seen == [0, 1, 2, 3])
         sock.resume_reading()
+
+
+@pytest.mark.parametrize("line", [b"", b"[", b"1", b"\xff"])
+async def test_who_sends_nonsense_lets_others_have_their_turn(line: bytes) -> None:
+    """Found by fuzzing: 64 KiB of empty lines kept a server from everything else for a second."""
+    count = 10 * BAD_LINES
+    most = before = 0
+
+    async with stranger() as (raw, _, told):
+        await told.args("connect")
+        loop = asyncio.get_running_loop()
+
+        def turn() -> None:
+            nonlocal most, before
+            errors = told.names.count("error")
+            most, before = max(most, errors - before), errors
+            if told.none("receive"):
+                loop.call_soon(turn)
+
+        turn()
+        await raw.send((line + b"\n") * count + b'{"type":"String","data":"good"}\n')
+        assert await told.first("receive") == "good"
+        assert told.names.count("error") == count
+        # Two turns may be seen as one.
+        assert BAD_LINES <= most <= 2 * BAD_LINES
+
+
+async def test_nothing_is_received_behind_the_end_of_who_sends_nonsense() -> None:
+    async with stranger() as (raw, server, told):
+        sock, _ = await told.args("connect")
+        server.on("error", lambda error, *_: told.names.count("error") == BAD_LINES and sock.force_close())
+        await raw.send(b"\n" * BAD_LINES + b'{"type":"String","data":"late"}\n')
+        await told.args("disconnect")
+        assert told.names.count("error") == BAD_LINES
+        assert told.none("receive")
 
 
 async def test_a_listener_may_close_between_two_messages_of_one_read() -> None:

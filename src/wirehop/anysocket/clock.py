@@ -44,7 +44,9 @@ class Clock:
 
 def answer(request: dict[str, object]) -> dict[str, object]:
     """The reply to a SYNCED_TIME request."""
-    return {"o": request.get("time"), "t": int(time.time() * 1000)}
+    there = request.get("time")
+    # What is no time may be nested deeper than what can be said again.
+    return {"o": None if isinstance(there, (list, dict)) else there, "t": int(time.time() * 1000)}
 
 
 async def _measure(peer: AnyPeer) -> tuple[float, float]:

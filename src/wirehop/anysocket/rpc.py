@@ -138,7 +138,12 @@ def _failure(error: Exception, path: Any) -> bytes:
 
 def _details(path: Any) -> str:
     names = path if isinstance(path, list) else [path]
-    return f"method: '{','.join(str(name)[:200] for name in names[:MAX_DEPTH])}'"
+    return f"method: '{','.join(map(_shown, names[:MAX_DEPTH]))}'"
+
+
+def _shown(name: Any) -> str:
+    # What is no name may be large, and nested deeper than str() can follow.
+    return type(name).__name__ if isinstance(name, (list, dict)) else str(name)[:200]
 
 
 # --- calling
@@ -167,9 +172,8 @@ def result_of(message: Any) -> Any:
     failed = isinstance(code, int) and code >= 400 and "result" not in message
     if error or error == {} or failed:
         # An Error object arrives from JavaScript as {}, an empty one as nothing.
-        text = error if isinstance(error, str) else json.dumps(error).decode() if error else ""
         raise RemoteError(
-            text or "the remote function failed",
+            _text(error) or "the remote function failed",
             message.get("details"),
             code if isinstance(code, int) else 500,
         )
@@ -180,6 +184,16 @@ def result_of(message: Any) -> Any:
         except ValueError as bad:
             raise RemoteError(f"the result is {bad}") from None
     return result
+
+
+def _text(error: Any) -> str:
+    if isinstance(error, str):
+        return error
+    try:
+        return json.dumps(error).decode() if error else ""
+    except ValueError:
+        # Nested deeper than what can be said again.
+        return ""
 
 
 class Stub:

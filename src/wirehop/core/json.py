@@ -36,6 +36,8 @@ MAX_DEPTH = 1024
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME
+_DIGITS = 20
+"""Characters of an integer of 64 bits, with its sign, at most."""
 
 
 def dumps(value: Any, default: Callable[[Any], Any] | None = None) -> bytes:
@@ -126,8 +128,12 @@ def _loads_slowly(text: str) -> Any:
 
 
 def _number(digits: str) -> int | float:
-    nearest = float(digits)
-    return int(digits) if -(2.0**63) <= nearest < 2.0**64 else nearest
+    # Not int() for any more: it is slow with thousands of digits, and then refuses.
+    if len(digits) <= _DIGITS:
+        number = int(digits)
+        if -(1 << 63) <= number < 1 << 64:
+            return number
+    return float(digits)
 
 
 def _refuse(name: str) -> Any:

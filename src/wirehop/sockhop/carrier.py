@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Generator, Iterator
+from collections.abc import Awaitable, Generator, Iterable, Iterator
 from typing import Any
 
 from wirehop.core.deadlines import deadlines_of
 from wirehop.core.waiters import Moment, Waiters
 from wirehop.errors import ConnectionClosed, LimitExceeded, SockhopError
 from wirehop.node import alive, tcp
-from wirehop.node.stream import UNANNOUNCED
+from wirehop.node.stream import PAUSED, UNANNOUNCED
 from wirehop.sockhop.options import Options
 from wirehop.sockhop.wire.lines import Lines, too_long
 
@@ -28,6 +28,9 @@ its unread, would make the system take back what was sent (a reset). Sockhop pee
 TURNS = 4
 """Turns of the loop before the first message is received, so that whoever awaits ``connect()``, if
 need be in a task of a task, can add listeners."""
+
+RESTING = PAUSED << 1
+"""Why what arrives is held back after much that makes no sense (see :mod:`wirehop.node.stream`)."""
 
 
 class Carrier(tcp.Connection):
@@ -63,7 +66,7 @@ class Carrier(tcp.Connection):
         self._options = options
         self._destroyed = destroyed
         self._lines = Lines(options.receive_terminator, options.max_line)
-        self._backlog: list[bytes] = []
+        self._backlog: Iterable[bytes] = ()
         self._queue: list[bytes] = []
         self._queued = 0
         self._ready = Waiters()
@@ -160,20 +163,26 @@ class Carrier(tcp.Connection):
         self._stop_waiting()
         return False
 
-    def _take(self, lines: list[bytes]) -> None:
+    def _take(self, lines: Iterable[bytes]) -> None:
         rest = iter(lines)
         self._read(rest)
         if self._stopped or self.ready_state == "closed":
-            self._backlog = list(rest)
+            self._backlog = rest
         elif self._lines.is_too_long:
             self._complain(too_long(self._options.max_line))
             self.full_close()
 
+    def _rest(self) -> None:
+        """Hold back what is still to be read until others had their turn."""
+        if self.ready_state != "closed":
+            self._hold_back(RESTING)
+            self._loop.call_soon(self._let_flow, RESTING)
+
     def _let_flow(self, why: int) -> None:
         self._stopped &= ~why
         if not self._stopped:
-            backlog, self._backlog = self._backlog, []
-            self._take(backlog)
+            backlog, self._backlog = self._backlog, ()
+            self._take(backlog if self.ready_state != "closed" else ())
         super()._let_flow(0)
 
     # --- the beginning

@@ -31,6 +31,10 @@ __all__ = ["Link"]
 SWEEP = 0.01
 """Seconds between two looks for what is late, at least: ten thousand may wait."""
 
+BAD_LINES = 64
+"""Lines that make no sense that one connection may send before others have their turn: each costs as
+much as ten good ones, and half a mebibyte of them would take seconds."""
+
 PINGS = 4
 """How many of the last pings count, as in the seed."""
 
@@ -141,6 +145,7 @@ class Link(Carrier):
 
     def _read(self, lines: Iterator[bytes]) -> None:
         options = self._options
+        bad = 0
         for line in lines:
             try:
                 if not options.is_wrapped:
@@ -165,6 +170,9 @@ class Link(Carrier):
                             self.owner.emit("receive", value, meta)
             except SockhopError as error:
                 self._complain(error)
+                bad += 1
+                if bad == BAD_LINES:
+                    self._rest()
             if self._stopped or self.ready_state == "closed":
                 return
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 __all__ = ["LAST", "Seen", "following"]
 
 LAST = 0x7FFFFFFF
@@ -21,28 +23,60 @@ def following(seq: int) -> int:
 
 
 class Seen:
-    """Lets each number of the remote pass once, in nearly any order."""
+    """Lets each number of the remote pass once, in nearly any order.
 
-    __slots__ = ("_missing", "_next")
+    What is missing is kept as ranges, so that a jump costs no more than a step, whoever makes many.
+    """
+
+    __slots__ = ("_ends", "_missing", "_next", "_starts")
 
     def __init__(self) -> None:
+        # Counted on where the numbers begin again, so that what is later is always higher.
         self._next = 1
-        self._missing: dict[int, None] = {}
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        self._missing = 0
 
     def first_time(self, seq: int) -> bool:
         """Whether the packet with this (positive) number is new; it is old from then on."""
-        if seq == self._next:
-            self._next = following(seq)
-            return True
-        if seq in self._missing:
-            del self._missing[seq]
-            return True
         ahead = (seq - self._next) % LAST
+        if not ahead:
+            self._next += 1
+            return True
+        if self._missing and self._fill(self._next + ahead - LAST):
+            return True
         if ahead >= LAST - BEHIND:
             return False
-        for back in range(min(ahead, GAP), 0, -1):
-            self._missing[(seq - back - 1) % LAST + 1] = None
-        while len(self._missing) > GAP:
-            del self._missing[next(iter(self._missing))]
-        self._next = following(seq)
+        self._jump(ahead)
         return True
+
+    def _fill(self, at: int) -> bool:
+        """Take a number out of those that are missing, if it is one of them."""
+        index = bisect_right(self._starts, at) - 1
+        if index < 0 or at >= self._ends[index]:
+            return False
+        start, end = self._starts[index], self._ends[index]
+        rest = [part for part in ((start, at), (at + 1, end)) if part[0] < part[1]]
+        self._starts[index : index + 1] = [part[0] for part in rest]
+        self._ends[index : index + 1] = [part[1] for part in rest]
+        self._missing -= 1
+        return True
+
+    def _jump(self, ahead: int) -> None:
+        """Leave numbers out; of all that are missing the oldest are forgotten beyond the limit."""
+        after = self._next + ahead
+        gap = min(ahead, GAP)
+        self._starts.append(after - gap)
+        self._ends.append(after)
+        self._missing += gap
+        self._next = after + 1
+        excess = self._missing - GAP
+        if excess <= 0:
+            return
+        self._missing = GAP
+        whole = 0
+        while (size := self._ends[whole] - self._starts[whole]) <= excess:
+            excess -= size
+            whole += 1
+        del self._starts[:whole], self._ends[:whole]
+        self._starts[0] += excess

@@ -136,6 +136,9 @@ class ResponseParser:
         receiver.head_arrived(status, version, headers)
 
     def on_body(self, body: bytes) -> None:
+        if self.in_head:
+            # Of an informational response, which has none whatever its headers say (RFC 9112, 6.3).
+            raise ProtocolError("Bad Response", detail="an informational response with a body")
         self._moved = True
         self._unparsed = 0
         # The parser goes on with what may be a second response.

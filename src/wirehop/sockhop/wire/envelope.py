@@ -73,12 +73,16 @@ def parse(line: bytes, texts: bool) -> Any:
     except ValueError:
         pass
     text = line.decode(errors="replace")
-    try:
-        return json.loads(text)
-    except ValueError:
-        if texts:
-            return text
-        raise bad_data() from None
+    if "\ufffd" in text:
+        # It was no UTF-8, perhaps. Any other line would be refused for the same reason again, which
+        # costs as much as ten that are read.
+        try:
+            return json.loads(text)
+        except ValueError:
+            pass
+    if texts:
+        return text
+    raise bad_data()
 
 
 def read(message: Any) -> Incoming:

@@ -4,7 +4,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-all check deps bench clean
+.PHONY: demo test test-all check deps bench soak clean
+MINUTES ?= 30
 
 demo: $(VENV)/.demo            ## run the hub on http://127.0.0.1:3000
 	$(VENV)/bin/wirehop serve
@@ -22,6 +23,9 @@ test-all: deps                 ## the tests on every CPython that this machine h
 
 bench: deps $(VENV)/.bench     ## side by side with the npm peers and other servers
 	$(VENV)/bin/python bench/run.py
+
+soak: $(VENV)/.test            ## load and endurance, with kills: make soak MINUTES=30
+	PYTHONPATH=bench $(VENV)/bin/python -m soak --minutes $(MINUTES) --write
 
 deps: $(VENV)/.test            ## whatever the tests talk to: npm packages, Chromium
 	scripts/install-peers

@@ -3,9 +3,10 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 SECONDS ?= 60
+MINUTES ?= 30
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-all check deps bench fuzz clean
+.PHONY: demo test test-all check deps bench fuzz soak clean
 
 demo: $(VENV)/.demo            ## run the hub on http://127.0.0.1:3000
 	$(VENV)/bin/wirehop serve
@@ -26,6 +27,9 @@ bench: deps $(VENV)/.bench     ## side by side with the npm peers and other serv
 
 fuzz: $(VENV)/.fuzz            ## look for input that breaks a codec: SECONDS (60) for each of ten targets
 	$(VENV)/bin/python -m fuzz --seconds $(SECONDS)
+
+soak: $(VENV)/.test            ## load and endurance, with kills: make soak MINUTES=30
+	PYTHONPATH=bench $(VENV)/bin/python -m soak --minutes $(MINUTES) --write
 
 deps: $(VENV)/.test            ## whatever the tests talk to: npm packages, Chromium
 	scripts/install-peers

@@ -130,15 +130,19 @@ def _idle_row(load: IdleLoad, server: Server, rounds: Sequence[IdleRound]) -> st
 
 def section(scenario: Scenario | IdleScenario, table: str, versions: Mapping[str, str], command: str) -> str:
     software = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return dated_section(scenario.name, scenario.title, [software, f"`{command}`"], table)
+
+
+def dated_section(name: str, title: str, facts: Sequence[str], table: str) -> str:
+    """What was found, when and on which machine."""
     return "\n".join(
         [
-            f"## {scenario.name}",
+            f"## {name}",
             "",
-            f"{scenario.title}.",
+            f"{title}.",
             "",
             f"- {datetime.date.today().isoformat()}; {_machine()}",
-            f"- {software}",
-            f"- `{command}`",
+            *(f"- {fact}" for fact in facts),
             "",
             table,
         ]
@@ -152,10 +156,10 @@ def _machine() -> str:
     return f"{model or platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}"
 
 
-def write_section(path: Path, name: str, text: str) -> None:
+def write_section(path: Path, name: str, text: str, head: str = RESULTS_HEAD) -> None:
     """Puts the text between the markers of this name, which it adds where they are missing."""
     begin, end = f"<!-- {name} begins -->", f"<!-- {name} ends -->"
-    content = path.read_text() if path.exists() else RESULTS_HEAD
+    content = path.read_text() if path.exists() else head
     before, found, rest = content.partition(begin)
     after = rest.partition(end)[2] if found else "\n"
     if not found:

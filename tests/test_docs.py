@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.node.serving import get, post
 from tests.raw import connect
+from wirehop import AnySocket
 from wirehop.anysocket.options import ConnectOptions, ListenOptions
 
 ROOT = Path(__file__).parent.parent
@@ -75,7 +76,7 @@ async def end(process: asyncio.subprocess.Process) -> None:
 
 def test_every_program_is_run_here() -> None:
     assert set(NODE) == {"hello.py", "foo.py", "upload.py", "ask.py"}
-    assert set(ANYSOCKET) == {"server.py", "client.py", "site.py"}
+    assert set(ANYSOCKET) == {"server.py", "client.py", "stay.py", "site.py"}
 
 
 async def test_hello(tmp_path: Path) -> None:
@@ -129,6 +130,19 @@ async def test_a_server_and_a_client(tmp_path: Path) -> None:
         assert await client.communicate() == (b"{'you said': {'ping': 1}} 3\n", b"")
     finally:
         await kill(server)
+
+
+async def test_a_client_that_stays(tmp_path: Path) -> None:
+    port = free_port()
+    client = await start("stay.py", tmp_path, port)
+    try:
+        assert client.stdout is not None
+        for _ in range(2):
+            async with AnySocket() as server:
+                await server.listen("ws", ip="127.0.0.1", port=port)
+                assert await client.stdout.readline() == f"connected to {server.id}\n".encode()
+    finally:
+        await kill(client)
 
 
 async def test_a_site(tmp_path: Path) -> None:

@@ -79,6 +79,9 @@ class _Receiver:
         assert not self.has_failed, "failed twice"
         self.has_failed = True
 
+    def connection_cut(self, reason: str) -> None:
+        raise AssertionError(f"cut, although it reads: {reason}")
+
     def connection_lost(self) -> None:
         assert not self.is_lost, "lost twice"
         self.is_lost = True

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.anysocket.stranger import connected, packet, stranger_of
+from tests.anysocket.stranger import STRANGER, connected, packet, stranger_of
 from wirehop import AnyPacket, AnyPeer, AnySocket
 from wirehop.errors import AuthError, BroadcastError, ConnectionClosed, LimitExceeded, ReplyTimeout
 
@@ -123,10 +123,12 @@ async def test_requests_in_flight_have_a_limit() -> None:
                 await request
 
 
-async def test_awaiting_send_waits_for_a_slow_reader_who_is_cut_in_the_end() -> None:
+async def test_awaiting_send_waits_for_a_slow_reader_who_is_cut_in_the_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async with AnySocket() as server:
         gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        server.on("disconnected", lambda peer, reason: gone.set_result(reason))
+        server.once("disconnected", lambda peer, reason: gone.set_result(reason))
         limits: dict[str, Any] = {"high_water": 1 << 16, "send_timeout": 0.2}
         async with stranger_of(server, authenticated=True, **limits) as stranger, AnySocket() as other:
             stranger.stop_reading()
@@ -140,6 +142,10 @@ async def test_awaiting_send_waits_for_a_slow_reader_who_is_cut_in_the_end() -> 
             assert "nothing was read for 0.2 s" in await gone
             await server.broadcast("the others do not notice")
             assert (await heard).msg == "the others do not notice"
+    # Whoever runs the server wants to know that somebody was cut.
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", f"cut {STRANGER}: nothing was read for 0.2 s")
+    ]
 
 
 async def test_the_limit_of_what_waits_for_a_reader() -> None:

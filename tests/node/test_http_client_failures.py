@@ -257,6 +257,22 @@ async def test_a_server_that_cannot_be_reached() -> None:
         assert len(errors) == 2
 
 
+async def test_the_end_of_the_program_while_it_connects() -> None:
+    async def ask() -> None:
+        async with http.create_client(answers.port) as client:
+            await client.get("/").finish()
+
+    async with answering(always(OK)) as answers:
+        others = asyncio.all_tasks()
+        asking = asyncio.create_task(ask())
+        await asyncio.sleep(0)
+        # As asyncio.run() does: whoever connects is cancelled together with whoever waits for that.
+        for task in asyncio.all_tasks() - others:
+            task.cancel()
+        await asyncio.wait([asking], timeout=5)
+        assert asking.cancelled()
+
+
 async def test_an_unknown_host() -> None:
     async with http.create_client(80, "nonexistent.invalid") as client:
         await fails(client.get("/"), OSError)

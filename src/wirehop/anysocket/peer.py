@@ -274,6 +274,10 @@ class AnyPeer(EventEmitter):
         log.info("closing %s: %s (%s)", self.id or "a stranger", reason, detail or code)
         self._ended(reason)
 
+    def connection_cut(self, reason: str) -> None:
+        log.warning("cut %s: %s", self.id or "a stranger", reason)
+        self._ended(reason)
+
     def connection_lost(self) -> None:
         self._ended(REMOTE_CLOSED)
         self._gone.come()

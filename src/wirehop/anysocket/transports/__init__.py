@@ -55,7 +55,10 @@ class Receiver(Protocol):
     def frame_received(self, frame: str) -> None: ...
 
     def connection_failed(self, reason: str, code: int, detail: str) -> None:
-        """The carrier's own rules were broken, or a limit was reached; it closes."""
+        """The carrier's own rules were broken; it closes."""
+
+    def connection_cut(self, reason: str) -> None:
+        """The remote does not read, and more than a limit allows waited for it."""
 
     def connection_lost(self) -> None:
         """The carrier is gone. Called once, and nothing follows."""

@@ -216,7 +216,7 @@ class WSConnection(picows.WSListener):
 
     def cut(self, reason: str) -> None:
         """The remote does not read (see :class:`Output`)."""
-        self._receiver.connection_failed(reason, 1008, "")
+        self._receiver.connection_cut(reason)
         self.output.lost(reason)
         self.output.abort()
 

@@ -265,6 +265,14 @@ class Client(EventEmitter):
                 self._fail_all(error)
                 self.emit("error", error)
             self._advance()
+        except asyncio.CancelledError:
+            # The end of asyncio.run() cancels this too, and may not wait for it in close().
+            self._connections.discard(connection)
+            if connection is self._connection:
+                self._connection = None
+                self._fail_all(ConnectionClosed("Local Connection Closed"))
+            self._advance()
+            raise
 
     def _fail_all(self, error: Exception) -> None:
         queue, self._queue = self._queue, deque()

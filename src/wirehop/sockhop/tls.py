@@ -36,7 +36,7 @@ def server_tls(
             raise ValueError("a key is of no use without its cert")
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(cert, key)
+    context.load_cert_chain(cert, key, _no_passphrase)
     return context
 
 
@@ -79,7 +79,7 @@ def _context(
     else:
         context = ssl.create_default_context(cafile=text)
     if cert is not None:
-        context.load_cert_chain(cert, key, passphrase)
+        context.load_cert_chain(cert, key, _no_passphrase if passphrase is None else passphrase)
     elif key is not None:
         raise ValueError("a key is of no use without its cert")
     if ciphers is not None:
@@ -88,3 +88,8 @@ def _context(
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _no_passphrase() -> str:
+    # Without this the process would ask its terminal, and wait.
+    raise ValueError("the key is encrypted: a client has the option passphrase, a server an ssl_context")

@@ -38,11 +38,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     arguments = {name: pyfuncitem.funcargs[name] for name in wanted}
     factory = LOOPS[pyfuncitem.callspec.params["loop_name"]]
     with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(_guarded(pyfuncitem.obj, arguments))
+        runner.run(guarded(pyfuncitem.obj, arguments))
     return True
 
 
-async def _guarded(test: Callable[..., Any], arguments: dict[str, Any]) -> None:
+async def guarded(test: Callable[..., Any], arguments: dict[str, Any]) -> None:
+    """Run a test that leaves nothing behind."""
     loop = asyncio.get_running_loop()
     unhandled: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda loop, context: unhandled.append(context))

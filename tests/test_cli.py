@@ -17,7 +17,9 @@ from pathlib import Path
 import pytest
 
 import wirehop
+from tests.anysocket.stranger import connected
 from tests.interop.npm import npm
+from tests.raw import connect
 from wirehop import AnySocket
 from wirehop.cli import main
 
@@ -37,7 +39,7 @@ async def hub(*arguments: str) -> AsyncIterator[tuple[asyncio.subprocess.Process
     )
     assert process.stdout is not None
     line = (await process.stdout.readline()).decode()
-    match = re.fullmatch(r"Wirehop hub at http://127\.0\.0\.1:(\d+)\n", line)
+    match = re.fullmatch(r"Wirehop hub at http://(?:127\.0\.0\.1|0\.0\.0\.0):(\d+)\n", line)
     try:
         assert match, line
         yield process, int(match[1])
@@ -109,8 +111,61 @@ async def test_a_port_that_is_taken_is_an_error_of_one_line() -> None:
         process._transport.close()  # type: ignore[attr-defined]
 
 
+HOSTS = [
+    ("localhost", 200),
+    ("LOCALHOST:1234", 200),
+    ("hub.localhost", 200),
+    ("127.0.0.1", 200),
+    ("127.9.9.9:80", 200),
+    ("[::1]:3000", 200),
+    ("named.example", 200),
+    ("evil.example", 421),
+    ("localhost.evil.example", 421),
+    ("named.example.evil.example", 421),
+    ("127.0.0.1.evil.example", 421),
+    ("evillocalhost", 421),
+    ("10.0.0.1", 421),
+    ("[::2]", 421),
+    ("", 421),
+]
+
+
+async def test_the_hub_answers_only_to_its_own_names() -> None:
+    """A page whose name was made to lead to this machine (DNS rebinding) is told nothing."""
+    async with hub("--allow-host", "named.example") as (_, port):
+        for host, status in HOSTS:
+            for path in ("/peers.json", "/", "/@anysocket.mjs"):
+                async with connect(port) as raw:
+                    response = await raw.ask(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+                    assert response.status == status, host
+                    assert (b"peers" in response.body or status == 421) or path == "/@anysocket.mjs"
+        async with connected(port) as stranger:
+            # Its origin is the name by which it asks.
+            answer = await stranger.upgrade(Host="evil.example", Origin="http://evil.example")
+            assert answer.startswith(b"HTTP/1.1 421 ")
+        async with connected(port) as stranger:
+            answer = await stranger.upgrade(Host=f"localhost:{port}", Origin=f"http://localhost:{port}")
+            assert answer.startswith(b"HTTP/1.1 101 ")
+        # Who says no name is no browser.
+        async with connect(port) as raw:
+            assert (await raw.ask(b"GET / HTTP/1.1\r\n\r\n")).status == 200
+
+
+async def test_a_hub_of_the_network_answers_to_every_name_unless_told() -> None:
+    for names, status in ([], 200), (["--allow-host", "hub.example"], 421):
+        async with hub("--host", "0.0.0.0", *names) as (_, port), connect(port) as raw:
+            assert (await raw.ask(b"GET / HTTP/1.1\r\nHost: other.example\r\n\r\n")).status == status
+
+
 @pytest.mark.parametrize(
-    "arguments", [[], ["serve", "--port", "x"], ["serve", "--port", "65536"], ["nonsense"]]
+    "arguments",
+    [
+        [],
+        ["serve", "--port", "x"],
+        ["serve", "--port", "65536"],
+        ["serve", "--allow-host", "a:80"],
+        ["nonsense"],
+    ],
 )
 def test_bad_arguments(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:

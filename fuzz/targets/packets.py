@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from fuzz import seeds as recorded
 from fuzz.choices import Choices
 from wirehop.anysocket.wire import packet
-from wirehop.anysocket.wire.chunks import Partials
+from wirehop.anysocket.wire.chunks import SMALLEST, Partials
 from wirehop.anysocket.wire.packer import Packer
 from wirehop.anysocket.wire.packet import PacketType
 from wirehop.anysocket.wire.sequence import GAP, LAST, Seen
@@ -72,13 +72,13 @@ def _chunks(data: bytes) -> None:
     finally:
         packet.CHUNK = whole
     partials = Partials(4, 30.0)
-    limit = len(text)
+    limit = len(text) + SMALLEST * len(frames)
     for index, frame in enumerate(frames):
         last, its_kind, its_seq = packet.parse_head(frame)
         assert (last, its_kind, its_seq) == (frame is frames[-1], kind, seq), "another head"
         part = frame[6:]
         assert len(part.encode("utf-16-le")) <= 2 * chunk, f"a chunk of {part!r}"
-        other = partials.collect(False, kind, seq + 1, "x", limit + 100, float(index))
+        other = partials.collect(False, kind, seq + 1, "x", limit, float(index))
         assert other is None, "a packet without its end is complete"
         got = partials.collect(last, kind, seq, part, limit, float(index))
         assert (got == text) if last else (got is None), f"{got!r} of {text!r}"
@@ -89,7 +89,8 @@ def _partials(data: bytes) -> None:
     """Chunks in any order, beside what a plain reading of the rules says."""
     choices = Choices(data)
     partials = Partials(2, 30.0)
-    model: dict[int, tuple[PacketType, str, float]] = {}
+    limit = 3 * SMALLEST
+    model: dict[int, tuple[PacketType, str, int, float]] = {}
     now = 0.0
     while choices:
         what, number = choices.byte(), choices.byte()
@@ -97,11 +98,11 @@ def _partials(data: bytes) -> None:
         text = "x" * (number >> 2 & 7)
         now += what >> 3
         known = model.get(seq)
-        size = len(known[1] if known else "") + len(text)
-        fails = (known is not None and known[0] is not kind) or size > 16
+        size = (known[2] if known else 0) + (len(text) if last else max(len(text), SMALLEST))
+        fails = (known is not None and known[0] is not kind) or size > limit
         fails = fails or (known is None and not last and len(model) == 2)
         try:
-            got = partials.collect(last, kind, seq, text, 16, now)
+            got = partials.collect(last, kind, seq, text, limit, now)
         except PayloadTooLarge:
             assert fails, "a limit that was not reached"
             return
@@ -114,11 +115,11 @@ def _partials(data: bytes) -> None:
         if last:
             model.pop(seq, None)
         else:
-            model[seq] = (kind, whole, now + 30.0)
+            model[seq] = (kind, whole, size, now + 30.0)
         assert got == (whole if last else None), f"{got!r} instead of {whole!r}"
         assert set(partials) == set(model), "other packets are open"
         if model:
-            assert partials.deadline() == min(entry[2] for entry in model.values()), "another deadline"
+            assert partials.deadline() == min(entry[3] for entry in model.values()), "another deadline"
 
 
 def _packer(data: bytes) -> None:

@@ -9,10 +9,11 @@ import pytest
 
 from tests.anysocket.site import port_of, site
 from tests.anysocket.stranger import CLOSE, TEXT, connected, packet, stranger_of
+from tests.node.recording import nobody_accepts
 from tests.node.serving import get, post
 from tests.raw import Raw, connect, until
 from wirehop import AnyHTTPPeer, AnyPacket, AnySocket
-from wirehop.errors import ConnectionClosed
+from wirehop.errors import AuthError, ConnectionClosed
 
 
 async def is_refused(port: int) -> bool:
@@ -302,3 +303,41 @@ async def test_a_request_that_cuts_its_own_peer_fails() -> None:
             for request in requests:
                 with pytest.raises(ConnectionClosed):
                     await request
+
+
+async def test_stop_gives_up_connecting() -> None:
+    async def says_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(says_nothing, "127.0.0.1", 0) as silent, AnySocket() as server:
+        listener = await server.listen("ws", ip="127.0.0.1", port=0)
+        client = AnySocket()
+        server.on_auth = lambda packet: client_decides.wait()  # type: ignore[method-assign, assignment, return-value]
+        client_decides = asyncio.Event()
+        with nobody_accepts() as full:
+            # In each phase: TCP, the handshake of WebSocket, the authentication.
+            ports = (full, silent.sockets[0].getsockname()[1], listener.port)
+            attempts = [
+                asyncio.ensure_future(client.connect("ws", "127.0.0.1", port, auth_timeout=3600))
+                for port in ports
+            ]
+            await until(lambda: server._connections)
+            await client.stop()
+            for attempt in attempts:
+                with pytest.raises(AuthError, match="Local Connection Closed"):
+                    await attempt
+        assert not client._attempts
+        # It may connect again.
+        client_decides.set()
+        assert (await client.connect("ws", "127.0.0.1", listener.port)).id == server.id
+        await client.stop()
+
+
+async def test_stop_gives_up_only_its_own_attempts() -> None:
+    async with AnySocket() as one, AnySocket() as other, AnySocket() as server:
+        listener = await server.listen("ws", ip="127.0.0.1", port=0)
+        connecting = asyncio.ensure_future(one.connect("ws", "127.0.0.1", listener.port))
+        await asyncio.sleep(0)
+        await other.stop()
+        assert (await connecting).id == server.id

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.interop.npm import Npm, NpmError, npm, text_summary
+from tests.interop.routes import through
 from wirehop import AnyPacket, AnyPeer, AnySocket
 from wirehop.errors import AuthError, ConnectionClosed, RemoteError, ReplyTimeout
 
@@ -88,9 +89,11 @@ async def linked(js_connects: bool, options: dict[str, Any] | None = None, **js:
         socket.on("connected", lambda peer: connected.set())
         if js_connects:
             listener = await socket.listen("ws", ip="127.0.0.1", port=0, **(options or {}))
-            await driver("connect", "127.0.0.1", listener.port, js)
+            await driver("connect", "127.0.0.1", await through(listener.port), js)
         else:
-            await socket.connect("ws", "127.0.0.1", await driver.listen(**js), **(options or {}))
+            await socket.connect(
+                "ws", "127.0.0.1", await through(await driver.listen(**js)), **(options or {})
+            )
         await connected.wait()
         await driver.event("connected", peer=socket.id)
         assert link.peer.id == driver.id
@@ -369,9 +372,9 @@ async def test_both_sides_are_asked(js_connects: bool, is_async: bool) -> None:
         await js("auth_packet", "theirs")
         if js_connects:
             listener = await socket.listen("ws", ip="127.0.0.1", port=0)
-            await js("connect", "127.0.0.1", listener.port)
+            await js("connect", "127.0.0.1", await through(listener.port))
         else:
-            await socket.connect("ws", "127.0.0.1", await js.listen())
+            await socket.connect("ws", "127.0.0.1", await through(await js.listen()))
         await js.event("connected", peer=socket.id)
         assert seen == [{"id": js.id, "auth": "theirs"}]
 
@@ -388,7 +391,7 @@ async def test_our_server_refuses_the_npm_client(is_async: bool) -> None:
         server.on("disconnected", lambda *args: events.append(args))
         listener = await server.listen("ws", ip="127.0.0.1", port=0)
         with pytest.raises(NpmError) as refused:
-            await js("connect", "127.0.0.1", listener.port)
+            await js("connect", "127.0.0.1", await through(listener.port))
         assert refused.value.value == "Remote Connection Closed"
     assert events == []
 
@@ -400,7 +403,7 @@ async def test_the_npm_client_refuses_our_server() -> None:
         await js("on_auth", "something else")
         listener = await server.listen("ws", ip="127.0.0.1", port=0)
         with pytest.raises(NpmError) as refused:
-            await js("connect", "127.0.0.1", listener.port)
+            await js("connect", "127.0.0.1", await through(listener.port))
         assert refused.value.value == "Invalid Auth Packet!"
         assert await gone == "Remote Connection Closed"
 
@@ -409,24 +412,24 @@ async def test_the_npm_server_refuses_us() -> None:
     async with AnySocket(auth_packet=lambda: "wrong") as client, npm() as js:
         await js("on_auth", "right")
         with pytest.raises(AuthError, match="Remote Connection Closed"):
-            await client.connect("ws", "127.0.0.1", await js.listen())
+            await client.connect("ws", "127.0.0.1", await through(await js.listen()))
         assert not client.peers
 
 
 async def test_we_refuse_the_npm_server() -> None:
     async with AnySocket(on_auth=takes("nothing")) as client, npm() as js:
         with pytest.raises(AuthError, match="Invalid Auth Packet!"):
-            await client.connect("ws", "127.0.0.1", await js.listen())
+            await client.connect("ws", "127.0.0.1", await through(await js.listen()))
         await js.event("disconnected", reason="Remote Connection Closed")
 
 
 async def test_the_same_id_twice() -> None:
     async with AnySocket() as server, npm() as js:
         listener = await server.listen("ws", ip="127.0.0.1", port=0)
-        await js("connect", "127.0.0.1", listener.port)
+        await js("connect", "127.0.0.1", await through(listener.port))
         async with AnySocket(id=js.id) as double:
             with pytest.raises(AuthError, match="Remote Connection Closed"):
-                await double.connect("ws", "127.0.0.1", listener.port)
+                await double.connect("ws", "127.0.0.1", await through(listener.port))
         # The first one is still connected and served.
         server.on("message", lambda packet: packet.reply("served"))
         assert await js("request", server.id, "x") == "served"
@@ -437,7 +440,9 @@ async def test_cookies_reach_our_upgrade_callback() -> None:
     async with AnySocket() as server, npm() as js:
         server.http.upgrade(lambda peer: seen.append(peer.query.cookies))
         listener = await server.listen("ws", ip="127.0.0.1", port=0)
-        await js("connect", "127.0.0.1", listener.port, {"cookies": {"hello": "world", "b": "2"}})
+        await js(
+            "connect", "127.0.0.1", await through(listener.port), {"cookies": {"hello": "world", "b": "2"}}
+        )
     assert seen == ["hello=world; b=2"]
 
 
@@ -446,7 +451,7 @@ async def test_a_refused_upgrade_is_a_refused_connection() -> None:
         server.http.upgrade(lambda peer: peer.end())
         listener = await server.listen("ws", ip="127.0.0.1", port=0)
         with pytest.raises(NpmError) as refused:
-            await js("connect", "127.0.0.1", listener.port)
+            await js("connect", "127.0.0.1", await through(listener.port))
         assert refused.value.value == {"$error": "Unexpected server response: 403"}
 
 
@@ -454,7 +459,7 @@ async def test_broadcasts_reach_everyone() -> None:
     async with AnySocket() as server, npm() as one, npm() as two:
         listener = await server.listen("ws", ip="127.0.0.1", port=0)
         for js in (one, two):
-            await js("connect", "127.0.0.1", listener.port)
+            await js("connect", "127.0.0.1", await through(listener.port))
         replies = await server.broadcast({"to": "all"}, await_reply=True)
         assert {reply.peer.id for reply in replies} == {one.id, two.id}
         for js in (one, two):
@@ -470,7 +475,7 @@ async def test_the_npm_client_is_not_kept_waiting_by_its_tls_attempt() -> None:
     async with AnySocket() as server, npm() as js:
         listener = await server.listen("ws", ip="127.0.0.1", port=0)
         began = loop.time()
-        await js("connect", "127.0.0.1", listener.port)
+        await js("connect", "127.0.0.1", await through(listener.port))
         assert loop.time() - began < 2
 
 
@@ -479,7 +484,7 @@ async def test_the_original_browser_bundle_connects() -> None:
     async with AnySocket(rpc=Rpc().tree()) as server, npm("--experimental-websocket", "--browser") as js:
         server.on("message", lambda packet: packet.reply({"re": packet.msg}))
         listener = await server.listen("ws", ip="127.0.0.1", port=0)
-        await js("connect", "127.0.0.1", listener.port)
+        await js("connect", "127.0.0.1", await through(listener.port))
         assert await js("request", server.id, {"hi": 1}) == {"re": {"hi": 1}}
         assert await js("rpc", server.id, ["hello", "user"], ["browser"]) == "Hello browser"
         peer = server.peers[js.id]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.interop.npm import Npm, NpmError, npm, text_summary
+from tests.interop.routes import through
 from tests.interop.test_anysocket import DIRECTIONS, Link, Rpc, linked
 from wirehop import AnyPeer, AnySocket
 from wirehop.anysocket.wire import switch
@@ -166,7 +167,7 @@ async def test_the_original_browser_bundle(js_begins: bool) -> None:
     async with AnySocket() as server, npm("--experimental-websocket", "--browser") as js:
         server.on("message", lambda packet: packet.reply({"re": packet.msg}))
         listener = await server.listen("ws", ip="127.0.0.1", port=0)
-        await js("connect", "127.0.0.1", listener.port)
+        await js("connect", "127.0.0.1", await through(listener.port))
         await js.event("connected", peer=server.id)
         if js_begins:
             await js("e2e", server.id)
@@ -283,7 +284,7 @@ async def relayed(languages: str) -> AsyncIterator[tuple[Node, Node, Node]]:
             relay.side.can_proxy = lambda *ids: True  # type: ignore[method-assign]
         else:
             await relay.side("can_proxy", True)
-        port = await relay.listen()
+        port = await through(await relay.listen())
         for node in (asks, other):
             await node.connect(port)
             await relay.has(node)

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import LOOPS
+from tests.interop.routes import through
 from tests.node.serving import serve
 from tests.raw import until
 from wirehop.errors import ConnectionClosed
@@ -102,7 +103,7 @@ async def curl(*options: str | Path, stdin: bytes = b"") -> tuple[bytes, str]:
 
 async def test_curl_keeps_its_connection() -> None:
     async with serve(Handler()) as server:
-        url = f"http://127.0.0.1:{server.port}/hello"
+        url = f"http://127.0.0.1:{await through(server.port)}/hello"
         stdout, _ = await curl("-w", " %{num_connects}\n", f"{url}?1", f"{url}?2", f"{url}?3")
         assert stdout == b"hello 1 1\nhello 2 0\nhello 3 0\n"
 
@@ -110,7 +111,7 @@ async def test_curl_keeps_its_connection() -> None:
 async def test_curl_uploads_in_chunks() -> None:
     body = bytes(range(256)) * 4000
     async with serve(Handler()) as server:
-        url = f"http://127.0.0.1:{server.port}/echo"
+        url = f"http://127.0.0.1:{await through(server.port)}/echo"
         chunked = ("-H", "Transfer-Encoding: chunked")
         stdout, log = await curl("-v", *chunked, "--data-binary", "@-", url, url, stdin=body)
         assert log.count("> Transfer-Encoding: chunked") == 2
@@ -124,7 +125,7 @@ async def test_curl_waits_for_100_continue(tmp_path: Path) -> None:
     body = bytes(range(256)) * 8000
     (tmp_path / "body").write_bytes(body)
     async with serve(Handler()) as server:
-        url = f"http://127.0.0.1:{server.port}/echo"
+        url = f"http://127.0.0.1:{await through(server.port)}/echo"
         # An hour: without the word of the server the test would end at its deadline.
         patient = ("-v", "--expect100-timeout", "3600", "-H", "Expect: 100-continue")
         stdout, log = await curl(*patient, "-T", tmp_path / "body", url)
@@ -134,7 +135,7 @@ async def test_curl_waits_for_100_continue(tmp_path: Path) -> None:
 
 async def test_curl_asks_for_the_head() -> None:
     async with serve(Handler()) as server:
-        url = f"http://127.0.0.1:{server.port}/hello"
+        url = f"http://127.0.0.1:{await through(server.port)}/hello"
         stdout, log = await curl("-v", "-I", url, "--next", "-sS", "--noproxy", "*", f"{url}?x")
         head, _, body = stdout.partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 OK\r\n")
@@ -145,7 +146,7 @@ async def test_curl_asks_for_the_head() -> None:
 
 async def test_curl_speaks_http_1_0() -> None:
     async with serve(Handler()) as server:
-        base = f"http://127.0.0.1:{server.port}"
+        base = f"http://127.0.0.1:{await through(server.port)}"
         stdout, _ = await curl("-i", "--http1.0", f"{base}/hello?x")
         head, _, body = stdout.partition(b"\r\n\r\n")
         assert b"\r\nConnection: close" in head
@@ -160,7 +161,7 @@ async def test_curl_speaks_http_1_0() -> None:
 async def test_curl_offers_http_2() -> None:
     """An upgrade that is ignored, with a body and without."""
     async with serve(Handler()) as server:
-        base = f"http://127.0.0.1:{server.port}"
+        base = f"http://127.0.0.1:{await through(server.port)}"
         stdout, log = await curl("-v", "--http2", "-d", "body", f"{base}/echo", f"{base}/echo")
         assert "> Upgrade: h2c" in log
         assert stdout == b"bodybody"
@@ -171,7 +172,7 @@ async def test_curl_offers_http_2() -> None:
 
 async def test_curl_sends_too_many_headers() -> None:
     async with serve(Handler()) as server:
-        url = f"http://127.0.0.1:{server.port}/hello"
+        url = f"http://127.0.0.1:{await through(server.port)}/hello"
         large = [option for number in range(20) for option in ("-H", f"X-{number}: {'x' * 1000}")]
         stdout, _ = await curl("-w", "%{http_code}", *large, url)
         assert stdout == b"431"
@@ -183,7 +184,7 @@ async def test_curl_sends_too_many_headers() -> None:
 
 async def node(server: wirehop_http.Server, scenario: str) -> tuple[Any, int]:
     """The result of a scenario of ``http_client.js``, and over how many connections."""
-    stdout, stderr = await run("node", NODE / "http_client.js", str(server.port), scenario)
+    stdout, stderr = await run("node", NODE / "http_client.js", str(await through(server.port)), scenario)
     assert stderr == ""
     seen = json.loads(stdout)
     return seen["result"], seen["connections"]
@@ -243,7 +244,9 @@ async def test_node_leaves_in_the_middle(scenario: str, path: str) -> None:
 
 async def test_wrk_sees_no_error() -> None:
     async with serve(Handler()) as server:
-        stdout, _ = await run("wrk", "-t1", "-c16", "-d1s", f"http://127.0.0.1:{server.port}/hello")
+        stdout, _ = await run(
+            "wrk", "-t1", "-c16", "-d1s", f"http://127.0.0.1:{await through(server.port)}/hello"
+        )
         report = stdout.decode()
         requests = re.search(r"(\d+) requests in", report)
         assert requests is not None, report

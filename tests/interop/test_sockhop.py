@@ -20,6 +20,7 @@ import pytest
 import trustme
 
 from tests.interop.npm import Npm, NpmError, npm, text_summary
+from tests.interop.routes import through
 from tests.raw import until
 from wirehop import (
     SockhopClient,
@@ -106,12 +107,12 @@ async def linked(js_connects: bool, ours: Any = None, theirs: Any = None) -> Asy
             server = SockhopServer(**{"port": 0, **ours})
             link = Link(js, server)
             async with server:
-                await js("connect", {"port": server.port, **theirs})
+                await js("connect", {"port": await through(server.port), **theirs})
                 await link.connected.wait()
                 yield link
         else:
             place = await js("listen", theirs)
-            client = SockhopClient(**{"port": place, **ours})
+            client = SockhopClient(**{"port": await through(place), **ours})
             link = Link(js, client)
             async with client:
                 await js.event("connect")
@@ -351,7 +352,7 @@ async def test_npm_is_cut_when_it_leaves_too_much_unread(js_connects: bool) -> N
 
 async def test_clients_do_not_mix() -> None:
     async with linked(True) as link, sockhop() as other:
-        await other("connect", {"port": link.ours.port})
+        await other("connect", {"port": await through(link.ours.port)})
         await asyncio.gather(
             link.js.run("for (let n = 0; n < 5; n++) await client.send({large: 'X'.repeat(1 << 20)})"),
             other.run("for (let n = 0; n < 500; n++) await client.send({small: 'YYYYYYYYY'})"),
@@ -451,7 +452,7 @@ async def test_s16_nobody_answers_for_another() -> None:
         assert isinstance(link.ours, SockhopServer)
         await link.ours.send(asked, "q", lambda *args: answers.append(args[0]))
         id = (await link.js.event("asked"))["id"]
-        await other("connect", {"port": link.ours.port})
+        await other("connect", {"port": await through(link.ours.port)})
         await meddler.wait()
         await other.run(
             "await client._send_message({type: 'String', data: 'forged', callback_id: args[0]});"
@@ -792,14 +793,14 @@ async def test_sendall_reaches_everyone() -> None:
     async with linked(True) as link, sockhop() as other:
         two = asyncio.Event()
         link.ours.on("connect", lambda *args: two.set())
-        await other("connect", {"port": link.ours.port})
+        await other("connect", {"port": await through(link.ours.port)})
         await two.wait()
         assert isinstance(link.ours, SockhopServer)
         await link.ours.sendall({"to": "all"})
         for js in (link.js, other):
             assert (await js.event("receive"))["value"] == {"to": "all"}
     async with linked(False) as link:
-        second = SockhopClient(port=await link.js.run("return server.server.address().port"))
+        second = SockhopClient(port=await through(await link.js.run("return server.server.address().port")))
         got: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         second.on("receive", lambda value, meta: got.set_result(value))
         async with second:
@@ -814,7 +815,7 @@ async def test_s9_disconnect_ends_every_client_and_the_server_goes_on() -> None:
         assert isinstance(link.ours, SockhopServer)
         for _ in range(3):
             link.connected.clear()
-            await link.js("connect", {"port": link.ours.port})
+            await link.js("connect", {"port": await through(link.ours.port)})
             await link.connected.wait()
         assert len(link.ours.sockets) == len(link.ours.sessions) == 4
         link.ours.remove_all_listeners("disconnect")
@@ -826,7 +827,7 @@ async def test_s9_disconnect_ends_every_client_and_the_server_goes_on() -> None:
             await link.js.event("disconnect")
         assert len(link.ours.sockets) == len(link.ours.sessions) == 0
         link.connected.clear()
-        await link.js("connect", {"port": link.ours.port})
+        await link.js("connect", {"port": await through(link.ours.port)})
         await link.connected.wait()
         await link.is_alive()
 
@@ -837,7 +838,7 @@ async def test_what_is_over_is_forgotten() -> None:
         assert isinstance(server, SockhopServer)
         first = link.sock
         link.connected.clear()
-        await other("connect", {"port": server.port})
+        await other("connect", {"port": await through(server.port)})
         await link.connected.wait()
         assert list(server.sockets) == [first, link.sock]
         assert [session.sock for session in server.sessions] == [first, link.sock]
@@ -886,7 +887,7 @@ async def test_our_session_starts_before_everything_and_ends_after_it() -> None:
         ended.set()
 
     async with server, sockhop() as js:
-        await js("connect", {"port": server.port})
+        await js("connect", {"port": await through(server.port)})
         await js.run("await client.send('early')")
         assert order in ([], ["start begins"])
         may_start.set()
@@ -925,9 +926,9 @@ async def test_s19_a_session_that_cannot_start_costs_its_connection_only() -> No
     got: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
     server.on("receive", lambda value, meta: got.set_result(value))
     async with server, sockhop() as js:
-        await js("connect", {"port": server.port})
+        await js("connect", {"port": await through(server.port)})
         await js.event("disconnect")
-        await js("connect", {"port": server.port})
+        await js("connect", {"port": await through(server.port)})
         await js.run("await client.send('hello')")
         assert await got == "hello"
 
@@ -944,7 +945,7 @@ async def test_a_server_closes_although_a_session_never_starts() -> None:
     server.on("connect", lambda *args: connects.append(args))
     async with sockhop() as js:
         async with server:
-            await js("connect", {"port": server.port})
+            await js("connect", {"port": await through(server.port)})
             await started.wait()
             await server.close(0.1)
         await js.event("disconnect")
@@ -1200,11 +1201,11 @@ async def test_the_npm_client_talks_tls(authority: trustme.CA, server_tls: ssl.S
     # Who does not know the authority does not connect; who does goes on.
     async with linked(True, {"ssl_context": server_tls}, tls) as link:
         with pytest.raises(NpmError) as refused:
-            await link.js("connect", {"port": link.ours.port, "ssl": True})
+            await link.js("connect", {"port": await through(link.ours.port), "ssl": True})
         assert "CERT" in refused.value.value["$code"] or "VERIFY" in refused.value.value["$code"]
         await link.js.event("error")  # npm reports it twice (S18)
         link.connected.clear()
-        await link.js("connect", {"port": link.ours.port, **tls})
+        await link.js("connect", {"port": await through(link.ours.port), **tls})
         await link.connected.wait()
         await link.is_alive()
 
@@ -1256,7 +1257,7 @@ async def test_we_kill_one_of_two(how: str) -> None:
     async with linked(True) as link, sockhop() as other:
         victim = link.sock
         link.connected.clear()
-        await other("connect", {"port": link.ours.port})
+        await other("connect", {"port": await through(link.ours.port)})
         await link.connected.wait()
         survivor, link.sock = link.sock, victim
         server = link.ours
@@ -1295,7 +1296,7 @@ async def test_our_server_closes() -> None:
         # And it may listen again.
         await link.ours.listen()
         link.connected.clear()
-        await link.js("connect", {"port": link.ours.port})
+        await link.js("connect", {"port": await through(link.ours.port)})
         await link.connected.wait()
         await link.is_alive()
 
@@ -1487,14 +1488,20 @@ async def test_a_server_without_tls_never_answers_a_client_with_it() -> None:
         first = link.sock
         with pytest.raises(NpmError, match="Timeout exceeded on connect"):
             await link.js(
-                "connect", {"port": link.ours.port, "ssl": True, "ssl_options": {}, "connect_timeout": 200}
+                "connect",
+                {
+                    "port": await through(link.ours.port),
+                    "ssl": True,
+                    "ssl_options": {},
+                    "connect_timeout": 200,
+                },
             )
         assert not first.output.is_closing()
 
 
 async def test_what_is_sent_while_connecting_goes_out() -> None:
     async with sockhop() as js:
-        client = SockhopClient(port=await js("listen", {}))
+        client = SockhopClient(port=await through(await js("listen", {})))
         connecting = asyncio.ensure_future(client.connect())
         await asyncio.sleep(0)
         client.send("one")

@@ -763,3 +763,16 @@ async def wait(promise: Promise[Any]) -> Any:
 def run(name: str, main: Callable[[], Any]) -> Any:
     with asyncio.Runner(loop_factory=LOOPS[name]) as runner:
         return runner.run(main())
+
+
+def test_a_system_that_lacks_some_flags() -> None:
+    """Windows has no O_NOFOLLOW and the like: they are 0 there, and nothing else is missing."""
+    lacking = ["O_CLOEXEC", "O_DIRECTORY", "O_NOCTTY", "O_NOFOLLOW", "O_NONBLOCK", "O_SYNC"]
+    program = f"""
+import asyncio, os, selectors, socket, ssl, subprocess
+for name in {lacking}:
+    delattr(os, name)
+from wirehop import node
+assert [getattr(node.fs, name) for name in {lacking}] == [0] * 6
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

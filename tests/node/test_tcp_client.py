@@ -302,6 +302,42 @@ async def test_who_waits_and_is_cancelled_gives_up() -> None:
         assert recorder.events == [("disconnect", False, "closed")]
 
 
+@pytest.mark.parametrize("waits", [1, 3])
+async def test_who_is_cancelled_in_the_turn_of_the_success_gives_up_too(waits: int) -> None:
+    accepted: list[tcp.Connection] = []
+    async with tcp.Server(accepted.append) as server:
+        await server.listen(0, "127.0.0.1")
+        recorder = Recorder(tcp.Connection())
+        attempt: Any = recorder.connection.connect(server.port)
+        waiting = [asyncio.ensure_future(attempt) for _ in range(waits)]
+        # Its callback comes right behind the attempt's own, and before those who wait are woken.
+        attempt._task.add_done_callback(lambda task: waiting[0].cancel())
+        ends = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(end) for end in ends] == [asyncio.CancelledError, *[ConnectionClosed] * (waits - 1)]
+        await recorder.until("disconnect")
+        assert recorder.connection.ready_state == "closed"
+        # And the same connection can connect again.
+        await recorder.connection.connect(server.port)
+        recorder.connection.full_close()
+        await recorder.until("disconnect")
+    for theirs in accepted:
+        theirs.full_close()
+    await until(lambda: all(theirs._is_over() for theirs in accepted))
+
+
+async def test_who_is_cancelled_in_the_turn_in_which_it_listens_closes() -> None:
+    server = tcp.Server()
+    listening: Any = server.listen(0, "127.0.0.1")
+    waiting = asyncio.ensure_future(listening)
+    listening._task.add_done_callback(lambda task: waiting.cancel())
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    with pytest.raises(ConnectionRefusedError):
+        await tcp.Connection().connect(server.port)
+    await server.listen(0, "127.0.0.1")
+    server.close()
+
+
 async def test_of_those_who_wait_one_gives_up_for_all() -> None:
     with nobody_accepts() as port:
         connecting = tcp.Connection().connect(port)

@@ -199,6 +199,22 @@ async def test_cancelled_at_any_moment(turns: int, how: str) -> None:
         await client.disconnect()
 
 
+async def test_cancelled_in_the_turn_in_which_it_is_connected() -> None:
+    async with SockhopServer(port=0) as server:
+        client = SockhopClient(port=server.port)
+        told = Told(client)
+        waiting = asyncio.ensure_future(client.connect())
+        await asyncio.sleep(0)
+        attempt: Any = client._link._attempt  # type: ignore[union-attr]
+        attempt._task.add_done_callback(lambda task: waiting.cancel())
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await told.args("disconnect")
+        assert not client.connected
+        assert await client.connect() is client
+        await client.disconnect()
+
+
 async def test_a_listener_of_connect_may_disconnect() -> None:
     async with SockhopServer(port=0) as server:
         client = SockhopClient(port=server.port)

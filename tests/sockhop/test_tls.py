@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import trustme
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
+from tests.anysocket.test_tls import ENCRYPTED_KEY
 from tests.sockhop.linking import Told, linked
-from wirehop import SockhopClient, SockhopServer
+from wirehop import SockhopClient, SockhopServer, SockhopSession
+from wirehop.sockhop import carrier
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,33 @@ async def test_s22_what_was_sent_arrives_before_the_end(files: dict[str, Path]) 
         link.client.send("x" * (1 << 20))
         await link.client.disconnect()
         assert len(await link.at_server.first("receive")) == 1 << 20
+
+
+async def test_s22_what_was_sent_waits_for_a_session_that_starts_slowly(
+    files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(carrier, "LINGER", 0.02)
+    started = asyncio.Event()
+
+    class Slow(SockhopSession):
+        async def start(self) -> None:
+            await started.wait()
+
+    options = {"cert": files["cert"], "key": files["key"], "session_type": Slow}
+    async with SockhopServer(port=0, **options) as server:  # type: ignore[arg-type]
+        told = Told(server)
+        client = SockhopClient(port=server.port, ca=files["ca"])
+        await client.connect()
+        client.send("first")
+        client.send("x" * 100_000)
+        leaving = asyncio.ensure_future(client.disconnect())
+        # Far longer than a connection lingers whose other side does not answer.
+        await asyncio.sleep(0.2)
+        started.set()
+        assert await told.first("receive") == "first"
+        assert len(await told.first("receive")) == 100_000
+        await told.args("disconnect")
+        await leaving
 
 
 async def test_contexts_and_unix_sockets(ca: trustme.CA, tmp_path: Path) -> None:
@@ -138,12 +165,12 @@ def test_options_of_a_server_that_do_not_fit(options: Any, error: type[Exception
         SockhopServer(**options)
 
 
-def test_an_encrypted_key_is_an_error_and_asks_no_terminal(tmp_path: Path) -> None:
-    key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
-        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
-    )
-    (tmp_path / "key").write_bytes(trustme.CA().issue_cert("localhost").cert_chain_pems[0].bytes() + key)
+def test_a_key_that_needs_a_passphrase_is_an_error_and_no_question(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    key = tmp_path / "encrypted.key"
+    key.write_text(ENCRYPTED_KEY)
     with pytest.raises(ValueError, match="the key is encrypted"):
-        SockhopServer(cert=tmp_path / "key")
+        SockhopServer(cert=files["cert"], key=key)
     with pytest.raises(ValueError, match="the key is encrypted"):
-        SockhopClient(ssl_options={"cert": tmp_path / "key"})
+        SockhopClient(ssl_options={"cert": files["cert"], "key": key})

@@ -71,6 +71,7 @@ class AnySocket(EventEmitter):
         self._peers: dict[str, AnyPeer] = {}
         self._connections: set[AnyPeer] = set()
         self._open: list[Listener] = []
+        self._attempts: set[asyncio.Timeout] = set()
         self._deadlines: Deadlines | None = None
         self._steps = Steps()
         self._answers = Steps()
@@ -207,13 +208,18 @@ class AnySocket(EventEmitter):
         return await self._connect(context, host, port, chosen)
 
     async def stop(self, timeout: float = 5.0) -> None:
-        """Stop listening, let the answers in flight go out, and disconnect every peer.
+        """Stop listening, let the answers in flight go out, and disconnect every peer. Attempts to
+        connect are given up: ``connect`` raises ``AuthError``.
 
         What is not done after ``timeout`` seconds is cut. Awaiting a stopped socket's ``stop``
         again does no harm, and it may listen and connect again.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout
+        attempts, self._attempts = self._attempts, set()
+        for attempt in attempts:
+            if not attempt.expired():
+                attempt.reschedule(loop.time())
         listeners, self._open = self._open, []
         for listener in listeners:
             listener.stop_accepting()
@@ -273,18 +279,25 @@ class AnySocket(EventEmitter):
             headers["Cookie"] = cookie_header(options.cookies)
         peer = AnyPeer(self, options)
         peer.connecting = asyncio.get_running_loop().create_future()
+        attempt = asyncio.timeout(options.auth_timeout)
+        self._attempts.add(attempt)
         try:
-            async with asyncio.timeout(options.auth_timeout):
+            async with attempt:
                 await ws.connect(
                     host, port, peer, options, path=options.path, headers=headers, ssl_context=context
                 )
                 return await peer.connecting
         except BaseException as error:
+            is_late = isinstance(error, TimeoutError)
+            was_stopped = attempt not in self._attempts
             if peer in self._connections:
-                peer._end("auth timed out" if isinstance(error, TimeoutError) else LOCAL_CLOSED, 1000, "")
+                peer._end("auth timed out" if is_late and not was_stopped else LOCAL_CLOSED, 1000, "")
                 peer._connection.output.close()
+            if is_late and was_stopped:
+                raise AuthError(LOCAL_CLOSED) from None
             raise
         finally:
+            self._attempts.discard(attempt)
             peer.connecting = None
 
     # --- what peers report

@@ -7,6 +7,7 @@ import ssl
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from wirehop.anysocket.http.hosts import Hosts
 from wirehop.anysocket.options import ListenOptions
 from wirehop.anysocket.peer import AnyPeer
 from wirehop.anysocket.transports import ws
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from wirehop.anysocket.anysocket import AnySocket
 
 __all__ = ["Listener"]
+
+MISDIRECTED = "this server is not known by that name"
 
 
 class Listener:
@@ -28,6 +31,8 @@ class Listener:
         self._socket = socket
         self._options = options
         self._peer_options = options
+        self._hosts = _hosts(options)
+        self._peer_hosts = self._hosts
         self._tls = tls
         self._server = http.Server(self._request, limits=options.http_limits())
         if scheme in ("ws", "wss"):
@@ -78,6 +83,7 @@ class Listener:
     def accept_peers(self, options: ListenOptions) -> None:
         """Accept WebSockets as well, with these options."""
         self._peer_options = options
+        self._peer_hosts = _hosts(options)
         if not self._server.listeners("upgrade"):
             self._server.on("upgrade", self._upgrade)
 
@@ -91,10 +97,16 @@ class Listener:
         self._server.abort()
 
     def _request(self, request: http.ServerRequest, response: http.ServerResponse) -> None:
+        if self._hosts is not None and not self._hosts.allows(request.header("host")):
+            response.keep_alive = False
+            response.respond(421, [], MISDIRECTED)
+            return
         self._socket.http.handle(self._socket, request, response, self._options.body_limit)
 
     def _upgrade(self, request: http.ServerRequest, connection: http.ServerConnection, tail: bytes) -> None:
         try:
+            if self._peer_hosts is not None and not self._peer_hosts.allows(request.header("host")):
+                raise ws.Refusal(421, MISDIRECTED)
             ws.check(request)
             self._check_origin(request)
         except ws.Refusal as refusal:
@@ -112,3 +124,7 @@ class Listener:
         origin = request.header("origin")
         if allowed is not None and origin is not None and origin not in allowed:
             raise ws.Refusal(403, "this origin may not connect")
+
+
+def _hosts(options: ListenOptions) -> Hosts | None:
+    return None if options.allowed_hosts is None else Hosts(options.allowed_hosts)

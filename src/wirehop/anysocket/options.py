@@ -108,6 +108,11 @@ class ListenOptions(PeerOptions):
     allowed_origins: Collection[str] | None = None
     """Origins from which browsers may connect; others get 403. None allows any."""
 
+    allowed_hosts: Collection[str] | None = None
+    """Names and addresses by which requests may ask for this server, without a port; others get 421.
+    ``".example.org"`` is for all names below that one, ``"10.0.0.0/8"`` for a network. None allows any:
+    then a page whose name leads to this machine's address (DNS rebinding) may read what is served."""
+
     body_limit: int = 10_000_000
     """Bytes of a request's body (413 above), where the route does not read it itself."""
 
@@ -132,6 +137,8 @@ class ListenOptions(PeerOptions):
     def __post_init__(self) -> None:
         if isinstance(self.allowed_origins, str):
             raise TypeError("allowed_origins is a collection of origins, not a text")
+        if isinstance(self.allowed_hosts, str):
+            raise TypeError("allowed_hosts is a collection of hosts, not a text")
         if self.on_duplicate not in ("probe", "reject", "replace"):
             raise ValueError(f'on_duplicate is "probe", "reject" or "replace", not {self.on_duplicate!r}')
 

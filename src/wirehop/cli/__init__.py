@@ -9,6 +9,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import wirehop
+from wirehop.anysocket.http.hosts import Hosts
 from wirehop.cli.run import run as run_script
 from wirehop.cli.serve import serve
 from wirehop.cli.sockhop import add_arguments as add_sockhop_arguments
@@ -28,6 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = commands.add_parser("serve", help="run a hub: peers and a page on one port")
     command.add_argument("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
     command.add_argument("--port", type=_port, default=3000, help="0 picks one (default: %(default)s)")
+    command.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        type=_host,
+        metavar="NAME",
+        help="a further name by which browsers may ask for it; may be repeated",
+    )
     command = commands.add_parser("run", help="run a script until nothing is pending")
     command.add_argument(
         "--allow-remote-modules", action="store_true", help="let the script load modules over http"
@@ -41,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.script, options.arguments, allow_remote_modules=options.allow_remote_modules
         )
     try:
-        return run(sockhop(options) if options.command == "sockhop" else serve(options.host, options.port))
+        if options.command == "sockhop":
+            return run(sockhop(options))
+        return run(serve(options.host, options.port, options.allow_host))
     except KeyboardInterrupt:
         return 0
     except OSError as error:
@@ -53,6 +64,14 @@ def run(work: Coroutine[Any, Any, int]) -> int:
     """Run on uvloop where it is installed, else on asyncio's own loop."""
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(work)
+
+
+def _host(text: str) -> str:
+    try:
+        Hosts([text])
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def _port(text: str) -> int:

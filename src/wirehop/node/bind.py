@@ -14,7 +14,7 @@ from typing import Any
 from wirehop.node.dial import host_name, port_number, socket_path
 from wirehop.node.tls import check_server_context
 
-__all__ = ["Place", "SocketFile", "bind_path", "bind_port"]
+__all__ = ["Place", "SocketFile", "bind_path", "bind_port", "set_backlog"]
 
 _SAME_PORT_TRIES = 10
 """How often a free port is sought that several addresses have in common; mostly once."""
@@ -92,6 +92,17 @@ async def bind_path(accept: Accept, path: str, **options: Any) -> tuple[asyncio.
         file.remove()
         raise
     return server, file
+
+
+def set_backlog(server: asyncio.Server, backlog: int) -> None:
+    """Let so many connections wait to be accepted, from now on, by a server that accepts already."""
+    for sock in server.sockets:
+        # What the server shows has no listen().
+        own = socket.socket(sock.family, sock.type, sock.proto, fileno=sock.fileno())
+        try:
+            own.listen(backlog)
+        finally:
+            own.detach()
 
 
 class SocketFile:

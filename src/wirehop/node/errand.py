@@ -10,13 +10,16 @@ from wirehop.errors import ConnectionClosed
 
 __all__ = ["Errand"]
 
+ABANDONED = "Local Connection Closed"
+
 
 class Errand:
     """A coroutine in a task of its own. Awaiting the errand waits for its end and raises what it
     raised. Nobody has to: an error that nobody awaits is silent here.
 
-    ``ended(errand, error)`` is called once, in every case, before those who wait go on; ``error``
-    is None for a success. Who waits and is cancelled abandons the errand, for the others too.
+    ``ended(errand, error)`` is called in every case, before those who wait go on; ``error`` is None
+    for a success. Who waits and is cancelled abandons the errand, for the others too. If it had
+    succeeded just then, ``ended`` is called once more, to undo that.
     """
 
     __slots__ = ("_ended", "_error", "_is_done", "_task", "_waiters", "is_abandoned", "is_awaited")
@@ -50,10 +53,19 @@ class Errand:
             try:
                 yield from waiter
             except asyncio.CancelledError:
-                self.abandon()
+                self._give_up()
                 raise
         if self._error is not None:
             raise self._error
+
+    def _give_up(self) -> None:
+        if not self._is_done:
+            self.abandon()
+        elif self._error is None:
+            # It succeeded, and who waited for that was cancelled before his turn came.
+            self.is_abandoned = True
+            self._error = ConnectionClosed(ABANDONED)
+            self._ended(self, self._error)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         # Asked for in any case: an exception that nobody asked for is reported as forgotten.
@@ -61,7 +73,7 @@ class Errand:
         if task.cancelled() or self.is_abandoned:
             # Also if it was done when it was abandoned: nobody wants it any more.
             self.is_abandoned = True
-            error = ConnectionClosed("Local Connection Closed")
+            error = ConnectionClosed(ABANDONED)
         self._error = error
         self._is_done = True
         self._ended(self, error)

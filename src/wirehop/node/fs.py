@@ -16,21 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from os import (
-    O_APPEND,
-    O_CLOEXEC,
-    O_CREAT,
-    O_DIRECTORY,
-    O_EXCL,
-    O_NOCTTY,
-    O_NOFOLLOW,
-    O_NONBLOCK,
-    O_RDONLY,
-    O_RDWR,
-    O_SYNC,
-    O_TRUNC,
-    O_WRONLY,
-)
+from os import O_APPEND, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY
 from typing import Any
 
 from wirehop.errors import LimitExceeded
@@ -84,6 +70,14 @@ __all__ = [
     "unlink",
     "write",
 ]
+
+# Where a system has no such flag, it cannot be asked for.
+O_CLOEXEC: int = getattr(os, "O_CLOEXEC", 0)
+O_DIRECTORY: int = getattr(os, "O_DIRECTORY", 0)
+O_NOCTTY: int = getattr(os, "O_NOCTTY", 0)
+O_NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
+O_NONBLOCK: int = getattr(os, "O_NONBLOCK", 0)
+O_SYNC: int = getattr(os, "O_SYNC", 0)
 
 CAT_LIMIT = 1 << 29
 """The most bytes that :func:`cat` reads unless told otherwise: 512 MiB, as much as a string of

@@ -269,7 +269,9 @@ class Server(EventEmitter):
         await self.close()
 
     async def _listen(self, port: int, host: str | None, ssl_context: ssl.SSLContext | None) -> None:
-        options: dict[str, Any] = {"backlog": self._backlog}
+        # For asyncio's loop it is also how often it tries to accept in one turn: with no descriptor
+        # left it would fail, and log, as often, every second.
+        options: dict[str, Any] = {"backlog": 1}
         if ssl_context is not None:
             options |= {
                 "ssl": ssl_context,
@@ -283,6 +285,7 @@ class Server(EventEmitter):
             self._server, self._file = await bind.bind_path(self._accept, self.path, **options)
             self.host, self.port = "", 0
         await self._server.start_serving()
+        bind.set_backlog(self._server, self._backlog)
 
     def _listen_ended(self, errand: Errand, error: BaseException | None) -> None:
         if error is None or self._listening is not errand:

@@ -264,8 +264,10 @@ class Carrier(tcp.Connection):
     def _linger(self, now: float) -> float:
         if self._is_lost:
             return math.inf
-        is_out = not self.output.transport.get_write_buffer_size()
-        if now >= self._cut_at or (is_out and self._has_lingered):
+        transport = self.output.transport
+        is_out = not transport.get_write_buffer_size()
+        # TLS closes by itself once the other side has answered; cut before, it may have read nothing.
+        if now >= self._cut_at or (is_out and self._has_lingered and transport.can_write_eof()):
             self.output.abort()
             return math.inf
         self._has_lingered = is_out

@@ -177,6 +177,21 @@ def test_a_message_has_a_limit_whole_or_in_chunks() -> None:
         server.receive("13\0\0\0\2" + "1" * 600, 0.0)
 
 
+@pytest.mark.parametrize("text", ["", "1"])
+def test_chunks_of_nothing_may_not_eat_the_memory(text: str) -> None:
+    server = ready(Rules(max_message_size=1000)).server.protocol
+    for _ in range(31):
+        server.receive("23\0\0\0\2" + text, 0.0)
+    with pytest.raises(PayloadTooLarge, match="1024 characters"):
+        server.receive("23\0\0\0\2" + text, 0.0)
+
+
+def test_a_small_last_chunk_counts_as_it_is() -> None:
+    server = ready(Rules(max_message_size=1000)).server.protocol
+    server.receive('23\0\0\0\2"' + "x" * 998, 0.0)
+    assert server.receive('13\0\0\0\2"', 0.0) == (LINK, 2, "x" * 998)
+
+
 def test_open_packets_have_a_limit() -> None:
     server = ready(Rules(max_open_packets=3)).server.protocol
     for seq in (2, 3, 4):

@@ -4,6 +4,7 @@ router         which function answers which request
 peer           one request and its answer
 cookies        what a client sent, and what it is told to keep
 static         files as answers
+hosts          by which names a server may be asked
 content_types  the types of these, by their names
 """
 

@@ -9,6 +9,10 @@ from wirehop.errors import PayloadTooLarge, ProtocolError
 
 __all__ = ["Partials"]
 
+SMALLEST = 32
+"""Characters for which a chunk counts at least: an empty one costs memory too, and JavaScript's have a
+million."""
+
 
 class _Partial:
     """What has come of one packet."""
@@ -37,7 +41,8 @@ class Partials(dict[int, _Partial]):
     ) -> str | None:
         """Add a chunk to its packet; returns the packet's text when it was the last one.
 
-        Raises ``PayloadTooLarge`` for a text of more than ``limit`` characters.
+        Raises ``PayloadTooLarge`` for a text of more than ``limit`` characters, of which each chunk
+        but the last has :data:`SMALLEST` at least.
         """
         partial = self.get(seq)
         if partial is None:
@@ -49,7 +54,7 @@ class Partials(dict[int, _Partial]):
                 partial = self[seq] = _Partial(kind)
         if partial.kind is not kind:
             raise ProtocolError(INVALID, detail="the type of a packet changed between its chunks")
-        partial.size += len(text)
+        partial.size += len(text) if last else max(len(text), SMALLEST)
         if partial.size > limit:
             raise PayloadTooLarge(INVALID, detail=f"a message of {partial.size} characters")
         partial.chunks.append(text)

@@ -20,7 +20,7 @@ from wirehop.anysocket import SyncedTime
 from wirehop.core import json
 from wirehop.errors import WirehopError
 
-__all__ = ["Hub"]
+__all__ = ["Hub", "is_local"]
 
 PAGE = {
     "index.html": "text/html; charset=utf-8",
@@ -194,11 +194,11 @@ def _check_origin(request: AnyHTTPPeer) -> None:
         return
     host = urlsplit(origin).hostname
     here = urlsplit(f"//{headers.get('host', '')}").hostname
-    if host is None or not (_is_local(host) or host == here):
+    if host is None or not (is_local(host) or host == here):
         request.status(403).body("pages from elsewhere may not connect").end()
 
 
-def _is_local(host: str | None) -> bool:
+def is_local(host: str | None) -> bool:
     """Whether a host is this machine."""
     if host == "localhost":
         return True

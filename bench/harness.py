@@ -27,7 +27,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-from scenarios import IdleLoad, Program, Scenario, Server
+from scenarios import GrowthScenario, IdleLoad, Program, Scenario, Server
 
 BENCH = Path(__file__).resolve().parent
 NODE_PATH = os.environ.get("NODE_PATH") or str(BENCH.parent / "tests" / "interop" / "node" / "node_modules")
@@ -39,6 +39,8 @@ MEMORY_IS_READ_AT = 0.9
 
 IDLE_SECONDS = 60.0
 """For all idle connections to be there, and answered once."""
+GROWTH_SECONDS = 2.0
+"""Of load, after which it is looked how many requests that were."""
 SETTLE_SECONDS = 0.5
 """Before the memory of a server is read that has nothing to do any more."""
 FIRST_CONNECTIONS = 16
@@ -89,6 +91,19 @@ class IdleMemory:
         return (self.after_kib - self.before_kib) / self.connections
 
 
+@dataclass(frozen=True)
+class Growth:
+    requests: int
+    first_kib: int
+    """After a tenth of the requests: what a server needs once it has by then."""
+    half_kib: int
+    last_kib: int
+
+    @property
+    def each_bytes(self) -> float:
+        return (self.last_kib - self.half_kib) * 1024 / (self.requests / 2)
+
+
 def two_cores() -> Cores:
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
@@ -133,6 +148,22 @@ def measure_idle(server: Server, load: IdleLoad, cores: Cores) -> IdleMemory:
             time.sleep(SETTLE_SECONDS)
             after = _memory(process, "VmRSS")
         return IdleMemory(before, after, load.connections)
+
+
+def measure_growth(server: Server, scenario: GrowthScenario, requests: int, cores: Cores) -> Growth:
+    with _running(server, cores.server) as (process, place):
+        done = 0
+        memory = []
+        for share in (0.1, 0.5, 1.0):
+            while done < requests * share:
+                options = {**place, **scenario.load, "seconds": GROWTH_SECONDS, "warmup": 0}
+                with _started(scenario.generator, options, cores) as generator:
+                    output, _ = generator.communicate()
+                if generator.returncode != 0 or process.poll() is not None:
+                    raise BenchError(f"{server.name} ended under load")
+                done += json.loads(output)["requests"]
+            memory.append(_memory(process, "VmRSS"))
+        return Growth(done, *memory)
 
 
 # -- load generators -----------------------------------------------------------------------

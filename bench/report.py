@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
-from harness import Figures, IdleMemory
-from scenarios import IdleLoad, IdleScenario, Scenario, Server
+from harness import Figures, Growth, IdleMemory
+from scenarios import AnyScenario, GrowthScenario, IdleLoad, IdleScenario, Scenario, Server
 
 Round = Mapping[Server, Figures]
 IdleRound = Mapping[tuple[IdleLoad, Server], IdleMemory]
@@ -128,7 +128,30 @@ def _idle_row(load: IdleLoad, server: Server, rounds: Sequence[IdleRound]) -> st
     return f"| {' | '.join(cells)} |"
 
 
-def section(scenario: Scenario | IdleScenario, table: str, versions: Mapping[str, str], command: str) -> str:
+def growth_table(scenario: GrowthScenario, outcome: Mapping[Server, Growth]) -> str:
+    verdicts = [
+        f"Target of {server.name}: {scenario.limit:g} bytes for each request at most, "
+        f"{'reached' if growth.each_bytes <= scenario.limit else 'missed'} with {growth.each_bytes:.1f}."
+        for server, growth in outcome.items()
+        if server.program == "python"
+    ]
+    return "\n".join(
+        [
+            "| server | requests | RSS after a tenth | after half | at the end | bytes for each since half |",
+            "|---|--:|--:|--:|--:|--:|",
+            *(
+                f"| {server.name} | {growth.requests:,} | {growth.first_kib / 1024:.1f} MiB"
+                f" | {growth.half_kib / 1024:.1f} MiB | {growth.last_kib / 1024:.1f} MiB"
+                f" | {growth.each_bytes:.1f} |"
+                for server, growth in outcome.items()
+            ),
+            "",
+            " ".join(verdicts),
+        ]
+    )
+
+
+def section(scenario: AnyScenario, table: str, versions: Mapping[str, str], command: str) -> str:
     software = ", ".join(f"{name} {version}" for name, version in versions.items())
     return dated_section(scenario.name, scenario.title, [software, f"`{command}`"], table)
 

@@ -1,6 +1,6 @@
 """Side by side: Wirehop and its peers under the same load, in alternating rounds.
 
-python bench/run.py [scenario ...] [--rounds 7] [--seconds 3] [--list] [--write]
+python bench/run.py [scenario ...] [--rounds 7] [--seconds 3] [--requests 1000000] [--list] [--write]
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import harness
 import report
-from scenarios import SCENARIOS, IdleScenario, Scenario, Server
+from scenarios import SCENARIOS, AnyScenario, GrowthScenario, IdleScenario, Scenario, Server
 
 ROUNDS_WORTH_KEEPING = 5
 T = TypeVar("T")
@@ -25,6 +25,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("scenarios", nargs="*", type=scenario_named, metavar="scenario", help="default: all")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=3.0, help="the measured window of each server")
+    parser.add_argument(
+        "--requests", type=int, default=1_000_000, help="of a scenario that looks for growth, once"
+    )
     parser.add_argument("--list", action="store_true", help="name the scenarios and end")
     parser.add_argument("--write", action="store_true", help="put the outcome into bench/RESULTS.md")
     arguments = parser.parse_args()
@@ -35,7 +38,7 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def scenario_named(name: str) -> Scenario | IdleScenario:
+def scenario_named(name: str) -> AnyScenario:
     for scenario in SCENARIOS:
         if scenario.name == name:
             return scenario
@@ -45,14 +48,14 @@ def scenario_named(name: str) -> Scenario | IdleScenario:
 
 @dataclass(frozen=True)
 class Plan:
-    scenario: Scenario | IdleScenario
+    scenario: AnyScenario
     """Without the servers that cannot run here."""
     versions: dict[str, str]
     left_out: list[str]
     """A line for each of those servers: why."""
 
 
-def plan(scenario: Scenario | IdleScenario) -> Plan | None:
+def plan(scenario: AnyScenario) -> Plan | None:
     """None where its load generator cannot be built here: then there is nothing to measure with."""
     if isinstance(scenario, Scenario):
         try:
@@ -107,13 +110,24 @@ def run_idle(scenario: IdleScenario, rounds: int) -> str:
     return report.idle_table(scenario, outcomes)
 
 
+def run_growth(scenario: GrowthScenario, requests: int) -> str:
+    cores = harness.two_cores()
+    harness.build(scenario.generator)
+    outcome: dict[Server, harness.Growth] = {}
+    for server in scenario.servers:
+        outcome[server] = growth = harness.measure_growth(server, scenario, requests, cores)
+        sizes = f"{growth.first_kib:,} KiB, {growth.half_kib:,} KiB, {growth.last_kib:,} KiB"
+        print(f"{scenario.name}: {server.name} {sizes}", file=sys.stderr, flush=True)
+    return report.growth_table(scenario, outcome)
+
+
 def main() -> None:
     arguments = parse_arguments()
     if arguments.list:
         for scenario in SCENARIOS:
             print(f"{scenario.name:18} {scenario.title}")
         return
-    chosen: list[Scenario | IdleScenario] = arguments.scenarios or list(SCENARIOS)
+    chosen: list[AnyScenario] = arguments.scenarios or list(SCENARIOS)
     command = shlex.join(["python", "bench/run.py", *sys.argv[1:]])
     try:
         harness.raise_descriptor_limit()
@@ -123,8 +137,10 @@ def main() -> None:
             scenario = planned.scenario
             if isinstance(scenario, Scenario):
                 table = run(scenario, arguments.rounds, arguments.seconds)
-            else:
+            elif isinstance(scenario, IdleScenario):
                 table = run_idle(scenario, arguments.rounds)
+            else:
+                table = run_growth(scenario, arguments.requests)
             text = "\n\n".join([table, *planned.left_out])
             print(f"\n## {scenario.title}\n\n{text}\n", flush=True)
             if arguments.write:

@@ -100,6 +100,29 @@ class IdleScenario:
         )
 
 
+@dataclass(frozen=True)
+class GrowthScenario:
+    """Memory of a server after very many requests: does it keep something of each?"""
+
+    name: str
+    title: str
+    generator: str
+    load: Mapping[str, int]
+    servers: tuple[Server, ...]
+    limit: float
+    """Bytes for each request by which a server may grow at most in the second half."""
+
+    @property
+    def needed(self) -> tuple[Server, ...]:
+        return ()
+
+    def without(self, servers: Container[Server]) -> GrowthScenario:
+        return replace(self, servers=tuple(server for server in self.servers if server not in servers))
+
+
+AnyScenario = Scenario | IdleScenario | GrowthScenario
+
+
 NPM_ANYSOCKET = Server("npm anysocket", "node", ("npm_anysocket.js", "{port}"), ("anysocket",))
 NPM_ANYSOCKET_PLAIN = replace(NPM_ANYSOCKET, name="npm anysocket (plain)")
 WIREHOP_ANYSOCKET_NEEDS = ("wirehop", "uvloop", "picows", "orjson")
@@ -125,6 +148,17 @@ UVICORN = Server("uvicorn", "python", ("uvicorn_http.py",), ("uvicorn", "uvloop"
 GRANIAN = Server("granian", "python", ("granian_http.py", "{port}"), ("granian", "uvloop"))
 BARE_HTTPTOOLS = Server("bare httptools", "python", ("bare_httptools.py",), ("httptools", "uvloop"))
 
+
+def wirehop_js(engine: str, package: str) -> Server:
+    """The program in JavaScript, under ``wirehop run``."""
+    command = ("-m", "wirehop.cli", "run", "--engine", engine, "wirehop_http.js")
+    return Server(f"wirehop run, {engine}", "python", command, ("wirehop", "uvloop", "httptools", package))
+
+
+WIREHOP_V8 = wirehop_js("v8", "stpyv8")
+WIREHOP_QUICKJS = wirehop_js("quickjs", "quickjs-ng")
+WIREHOP_PYTHON_HTTP = replace(WIREHOP_HTTP, name="wirehop in Python")
+
 NODE_NET = Server("node:net", "node", ("node_net.js",), ())
 WIREHOP_TCP = Server("wirehop", "python", ("wirehop_tcp.py",), ("wirehop", "uvloop"))
 BARE_TCP = Server("bare uvloop", "python", ("bare_tcp.py",), ("uvloop",))
@@ -144,7 +178,7 @@ WIREHOP_SOCKHOP_CLIENT = Server(
     WIREHOP_SOCKHOP_NEEDS,
 )
 
-SCENARIOS: tuple[Scenario | IdleScenario, ...] = (
+SCENARIOS: tuple[AnyScenario, ...] = (
     Scenario(
         name="anysocket-64x1",
         title="anysocket request and reply: 64 peers with 1 request under way each, 64 bytes",
@@ -271,6 +305,16 @@ SCENARIOS: tuple[Scenario | IdleScenario, ...] = (
         others=(UVICORN, BARE_HTTPTOOLS),
     ),
     Scenario(
+        name="http-javascript",
+        title="HTTP/1.1 Hello World in JavaScript: 64 connections with 1 request under way each",
+        generator="http",
+        load={"connections": 64, "pipeline": 1},
+        baseline=NODE_HTTP,
+        subject=WIREHOP_V8,
+        target=0.7,
+        others=(WIREHOP_QUICKJS, WIREHOP_PYTHON_HTTP),
+    ),
+    Scenario(
         name="tcp-echo",
         title="TCP echo: 64 connections with 1 message under way each, 64 bytes",
         generator="echo",
@@ -349,5 +393,14 @@ SCENARIOS: tuple[Scenario | IdleScenario, ...] = (
             ),
             IdleLoad("sockhop clients", "sockhop", 1000, (NPM_SOCKHOP, WIREHOP_SOCKHOP)),
         ),
+    ),
+    GrowthScenario(
+        name="javascript-memory",
+        title="Memory over a million requests: Hello World in JavaScript",
+        generator="http",
+        load={"connections": 64, "pipeline": 1},
+        servers=(NODE_HTTP, WIREHOP_V8, WIREHOP_QUICKJS, WIREHOP_PYTHON_HTTP),
+        # What V8 has not collected yet comes and goes by some MiB.
+        limit=16.0,
     ),
 )

@@ -17,6 +17,7 @@ BELOW: dict[str, set[str]] = {
     "errors": set(),
     "core": {"errors", "core"},
     "node": {"errors", "core", "node"},
+    "js": {"errors", "core", "node", "js"},
     "sockhop": {"errors", "core", "node", "sockhop"},
     "anysocket": {"errors", "core", "node", "anysocket"},
 }

@@ -390,12 +390,6 @@ def test_a_script_that_is_not_there(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_javascript_is_refused(tmp_path: Path) -> None:
-    ended = run(tmp_path, "main.js")
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert "JavaScript" in ended.stderr
-
-
 def test_require_outside_of_a_script() -> None:
     with pytest.raises(RuntimeError, match="wirehop run"):
         node.require("x.py")

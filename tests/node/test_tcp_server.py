@@ -14,7 +14,7 @@ import pytest
 from tests.node.recording import Recorder, pair, serving, tls
 from tests.raw import connect, until
 from wirehop.errors import ConnectionClosed
-from wirehop.node import alive, tcp
+from wirehop.node import alive, bind, tcp
 
 
 async def test_the_example_of_the_seed() -> None:
@@ -106,6 +106,53 @@ async def test_no_port_is_free_at_every_address(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(asyncio.get_running_loop(), "create_server", create)
     with pytest.raises(OSError, match="no port is free at every address"):
         await tcp.create_server().listen(0)
+
+
+async def test_sockets_that_are_bound_already() -> None:
+    sockets = bind.sockets_at(0, "localhost", 10)
+    port = sockets[0].getsockname()[1]
+    assert {sock.getsockname()[1] for sock in sockets} == {port}
+    server = tcp.Server(lambda connection: connection.full_close())
+    # They queue who comes before the server is there.
+    async with connect(port) as raw:
+        await server.listen(sockets=sockets)
+        assert (server.port, server.path) == (port, None)
+        assert await raw.read_all() == b""
+    await server.close()
+    await server.listen(port, "127.0.0.1")
+    await server.close()
+
+
+async def test_a_server_that_is_closed_before_it_served_its_sockets() -> None:
+    sockets = bind.sockets_at(0, None, 10)
+    server = tcp.Server()
+    listening = server.listen(sockets=sockets)
+    await server.close()
+    with pytest.raises(ConnectionClosed):
+        await listening
+    assert [sock.fileno() for sock in sockets] == [-1] * len(sockets)
+
+
+async def test_sockets_of_which_one_cannot_be_served() -> None:
+    sockets = bind.sockets_at(0, "127.0.0.1", 10)
+    datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    datagrams.setblocking(False)
+    with pytest.raises(ValueError, match="[Ss]tream"):
+        await tcp.Server().listen(sockets=[*sockets, datagrams])
+    await asyncio.sleep(0)
+    assert datagrams.fileno() == -1
+
+
+def test_where_sockets_cannot_be() -> None:
+    (taken,) = bind.sockets_at(0, "127.0.0.1", 10)
+    with taken, pytest.raises(OSError) as caught:
+        bind.sockets_at(taken.getsockname()[1], "127.0.0.1", 10)
+    assert caught.value.errno == errno.EADDRINUSE
+    with pytest.raises(OSError) as caught:
+        bind.sockets_at(0, "203.0.113.1", 10)
+    assert caught.value.errno == errno.EADDRNOTAVAIL
+    with pytest.raises(ValueError):
+        bind.sockets_at(-1, None, 10)
 
 
 async def test_a_port_that_is_taken_raises() -> None:

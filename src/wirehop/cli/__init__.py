@@ -9,6 +9,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import wirehop
+from wirehop import js
 from wirehop.anysocket.http.hosts import Hosts
 from wirehop.cli.run import run as run_script
 from wirehop.cli.serve import serve
@@ -22,9 +23,11 @@ __all__ = ["main"]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status."""
     parser = argparse.ArgumentParser(
-        prog="wirehop", description="Live, two-way messaging between Python, Node and browsers."
+        prog="wirehop",
+        description="Live, two-way messaging between Python, Node and browsers.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"wirehop {wirehop.__version__}")
+    parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     command = commands.add_parser("serve", help="run a hub: peers and a page on one port")
     command.add_argument("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
@@ -41,13 +44,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.add_argument(
         "--allow-remote-modules", action="store_true", help="let the script load modules over http"
     )
-    command.add_argument("script", metavar="SCRIPT")
+    command.add_argument(
+        "--engine", choices=js.ENGINES, help="what runs a SCRIPT.js (default: the first that is installed)"
+    )
+    command.add_argument("script", metavar="SCRIPT", help="Python, or JavaScript if it ends in .js")
     command.add_argument("arguments", metavar="ARG", nargs=argparse.REMAINDER)
     add_sockhop_arguments(commands.add_parser("sockhop", help="watch typed objects, and send some"), _port)
     options = parser.parse_args(arguments)
     if options.command == "run":
         return run_script(
-            options.script, options.arguments, allow_remote_modules=options.allow_remote_modules
+            options.script,
+            options.arguments,
+            engine=options.engine,
+            allow_remote_modules=options.allow_remote_modules,
         )
     try:
         if options.command == "sockhop":
@@ -78,3 +87,8 @@ def _port(text: str) -> int:
     if not (text.isdecimal() and int(text) < 65536):
         raise argparse.ArgumentTypeError(f"{text!r} is no port; a port is a number from 0 to 65535")
     return int(text)
+
+
+def _version() -> str:
+    engines = ", ".join(f"{name} {version}" for name, version in js.installed().items())
+    return f"wirehop {wirehop.__version__}\nJavaScript: {engines or 'no engine, see wirehop[js]'}"

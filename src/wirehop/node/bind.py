@@ -1,4 +1,5 @@
-"""How a server gets its sockets: one port at every address, or the path of a Unix socket."""
+"""How a server gets its sockets: one port at every address, the path of a Unix socket, or sockets that
+somebody else has bound."""
 
 from __future__ import annotations
 
@@ -8,13 +9,22 @@ import os
 import socket
 import ssl
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from wirehop.node.dial import host_name, port_number, socket_path
 from wirehop.node.tls import check_server_context
 
-__all__ = ["Place", "SocketFile", "bind_path", "bind_port", "set_backlog"]
+__all__ = [
+    "Bound",
+    "Place",
+    "SocketFile",
+    "bind_path",
+    "bind_port",
+    "bind_sockets",
+    "set_backlog",
+    "sockets_at",
+]
 
 _SAME_PORT_TRIES = 10
 """How often a free port is sought that several addresses have in common; mostly once."""
@@ -23,12 +33,12 @@ Accept = Callable[[], asyncio.BaseProtocol]
 
 
 class Place:
-    """Where to listen: a port of a host, or the path of a Unix socket.
+    """Where to listen: a port of a host, the path of a Unix socket, or sockets that are bound.
 
     Raises ``TypeError`` and ``ValueError`` for what can be no place.
     """
 
-    __slots__ = ("host", "path", "port")
+    __slots__ = ("host", "path", "port", "sockets")
 
     def __init__(
         self,
@@ -36,9 +46,11 @@ class Place:
         host: str | None,
         path: str | os.PathLike[str] | None,
         ssl_context: ssl.SSLContext | None,
+        sockets: Sequence[socket.socket] = (),
     ) -> None:
-        if (port is None) == (path is None):
-            raise TypeError("a port or a path is needed, and not both")
+        if (port is not None) + (path is not None) + bool(sockets) != 1:
+            raise TypeError("a port or a path is needed, or sockets, and only one of them")
+        self.sockets = sockets
         self.port = 0 if port is None else port_number(port)
         self.host = host if host is None else host_name(host)
         self.path = path if path is None else socket_path(path)
@@ -94,7 +106,7 @@ async def bind_path(accept: Accept, path: str, **options: Any) -> tuple[asyncio.
     return server, file
 
 
-def set_backlog(server: asyncio.Server, backlog: int) -> None:
+def set_backlog(server: asyncio.Server | Bound, backlog: int) -> None:
     """Let so many connections wait to be accepted, from now on, by a server that accepts already."""
     for sock in server.sockets:
         # What the server shows has no listen().
@@ -103,6 +115,96 @@ def set_backlog(server: asyncio.Server, backlog: int) -> None:
             own.listen(backlog)
         finally:
             own.detach()
+
+
+class Bound:
+    """Servers of one socket each, as one."""
+
+    def __init__(self, servers: Sequence[asyncio.Server]) -> None:
+        self._servers = servers
+
+    @property
+    def sockets(self) -> tuple[Any, ...]:
+        return tuple(sock for server in self._servers for sock in server.sockets)
+
+    async def start_serving(self) -> None:
+        for server in self._servers:
+            await server.start_serving()
+
+    def close(self) -> None:
+        for server in self._servers:
+            server.close()
+
+
+async def bind_sockets(accept: Accept, sockets: Sequence[socket.socket], **options: Any) -> Bound:
+    """Serve sockets that are bound already; they are the server's then. The server does not accept
+    yet. ``options`` are those of ``loop.create_server``."""
+    loop = asyncio.get_running_loop()
+    servers: list[asyncio.Server] = []
+    try:
+        for sock in sockets:
+            server = await loop.create_server(accept, sock=sock, start_serving=False, **options)
+            servers.append(server)
+    except BaseException:
+        Bound(servers).close()
+        for sock in sockets[len(servers) :]:
+            sock.close()
+        raise
+    return Bound(servers)
+
+
+def sockets_at(port: int, host: str | None, backlog: int) -> list[socket.socket]:
+    """Sockets that listen on ``port`` (0 picks one for all) at every address that ``host`` stands for,
+    None for every one of the machine. At once, as the seed's ``listen``: who connects waits until
+    somebody accepts. So it blocks while a name is looked up.
+
+    Raises ``OSError`` when it cannot be, ``TypeError`` and ``ValueError`` for what is no place.
+    """
+    place = Place(port, host, None, None)
+    found = socket.getaddrinfo(
+        place.host or None, place.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    addresses = dict.fromkeys((family, address) for family, _, _, _, address in found)
+    for _ in range(_SAME_PORT_TRIES):
+        try:
+            return _listening(addresses, place.port, backlog)
+        except OSError as error:
+            if place.port or error.errno != errno.EADDRINUSE:
+                raise
+    raise OSError(errno.EADDRINUSE, "no port is free at every address")
+
+
+def _listening(addresses: dict[tuple[Any, Any], None], port: int, backlog: int) -> list[socket.socket]:
+    sockets: list[socket.socket] = []
+    try:
+        for family, address in addresses:
+            try:
+                sock = socket.socket(family, socket.SOCK_STREAM)
+            except OSError:
+                # The system knows the address and not its family.
+                continue
+            sockets.append(sock)
+            sock.setblocking(False)
+            if os.name == "posix":
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            try:
+                sock.bind((address[0], port, *address[2:]))
+            except OSError as error:
+                if error.errno != errno.EADDRNOTAVAIL or len(addresses) == 1:
+                    raise
+                sockets.pop().close()
+                continue
+            sock.listen(backlog)
+            port = sock.getsockname()[1]
+        if not sockets:
+            raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+    except BaseException:
+        for sock in sockets:
+            sock.close()
+        raise
+    return sockets
 
 
 class SocketFile:

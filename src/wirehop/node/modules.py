@@ -1,14 +1,9 @@
-"""Scripts and their modules, which load without blocking (seed: Node 0.1.0, "Modules").
-
-A file's body runs first, then its modules load, then the ``on_load`` of each of them is called,
-then its own; ``on_exit`` likewise, children first. There is no cache: each ``require`` is a
-module of its own.
-"""
+"""Scripts in Python and their modules (seed: Node 0.1.0, "Modules"); in which order what of them is
+called is in :mod:`wirehop.node.loading`."""
 
 from __future__ import annotations
 
 import ast
-import asyncio
 import builtins
 import inspect
 import linecache
@@ -17,23 +12,13 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from urllib.parse import urljoin
 
-from wirehop.errors import WirehopError
 from wirehop.node import runner
-from wirehop.node.locations import cat, is_url
+from wirehop.node.loading import Loading, ModuleError
 
 __all__ = ["Exports", "ModuleError", "include", "require", "run_script"]
 
-MAX_DEPTH = 100
-"""Modules inside of modules. There is no cache, so two that require each other never end."""
-
-
 _MINE = "__wirehop_module__"
-
-
-class ModuleError(ImportError):
-    """A module that cannot be read, or may not be loaded."""
 
 
 class Exports:
@@ -63,15 +48,11 @@ class Exports:
         return f"<Exports {', '.join(name for name in self._sinks[0] if not name.startswith('__'))}>"
 
 
-class _Module:
-    """A file that is loading or loaded."""
+class _Module(Loading):
+    """A file in Python that is loading or loaded."""
 
     def __init__(self, source: str, parent: _Module | None, remote: bool) -> None:
-        self.source = source
-        self.depth: int = 0 if parent is None else parent.depth + 1
-        self.allows_remote = remote
-        self.children: list[_Module] = []
-        self.has_loaded = False
+        super().__init__(source, parent, remote)
         # A dot would make its folders packages.
         module = ModuleType("__main__" if parent is None else source.replace(".", "_"))
         self.namespace = module.__dict__
@@ -98,7 +79,7 @@ class _Module:
         ``RuntimeError`` from ``on_load`` on, and ``ModuleError`` for what may not be loaded."""
         child = self._child(path)
         child.export_to(Exports({}))
-        child.start()
+        self.start(child)
         return child.exports
 
     def include(self, path: str) -> None:
@@ -106,48 +87,21 @@ class _Module:
         child = self._child(path)
         mine = object.__getattribute__(self.exports, "_sinks")
         child.export_to(Exports(*mine, *(() if self.namespace in mine else (self.namespace,))))
-        child.start()
+        self.start(child)
 
     def _child(self, path: str) -> _Module:
-        if self.has_loaded:
-            raise RuntimeError("require() and include() cannot be used after on_load() is called")
-        if self.depth >= MAX_DEPTH:
-            raise ModuleError(f"{path!r} is module number {MAX_DEPTH} in a row: do two require each other?")
-        child = _Module(self._resolve(path), self, self.allows_remote)
-        self.children.append(child)
-        return child
-
-    def start(self) -> None:
-        """Load in the background."""
-        self.loading = asyncio.ensure_future(self.load())
-
-    def _resolve(self, path: str) -> str:
-        if is_url(path) or is_url(self.source):
-            if not self.allows_remote:
-                raise ModuleError(f"modules over http need --allow-remote-modules: {path}")
-            return urljoin(self.source, path) if is_url(self.source) else path
-        if Path(path).is_absolute():
-            raise ModuleError(f"the path of a module is relative to the file that asks: {path}")
-        return str(Path(self.source).parent / path)
+        return _Module(self.source_of(path), self, self.allows_remote)
 
     # --- loading
 
-    async def load(self) -> None:
-        """Run the body, load what it requires, call ``on_load``."""
-        try:
-            text: str = await cat(self.source)
-        except (OSError, WirehopError) as error:
-            raise ModuleError(f"Error reading {self.source}: {error}") from None
-        await self._execute(text.removeprefix("\ufeff"))
-        await asyncio.gather(*(child.loading for child in self.children))
-        self.has_loaded = True
+    async def on_load(self) -> None:
         on_load = self.namespace.get("on_load")
         if callable(on_load):
             result = on_load()
             if inspect.isawaitable(result):
                 await result
 
-    async def _execute(self, text: str) -> None:
+    async def execute(self, text: str) -> None:
         # For tracebacks: some sources are no files.
         linecache.cache[self.source] = (len(text), None, text.splitlines(True), self.source)
         code = compile(text, self.source, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)

@@ -14,12 +14,16 @@ from wirehop.core.events import uncaught
 from wirehop.core.loops import PerLoop, loop_factory
 from wirehop.node import alive, file
 
-__all__ = ["exit", "run"]
+__all__ = ["Reported", "exit", "run"]
 
 Hook = Callable[[], object]
 
 INTERRUPTED = 130
 """The status of a program that SIGINT ended, as shells report it."""
+
+
+class Reported(Exception):
+    """Raised by an exit hook that failed and has said so itself."""
 
 
 class _Program:
@@ -58,8 +62,9 @@ class _Program:
         for hook in self.exit_hooks():
             try:
                 hook()
-            except Exception:
-                traceback.print_exc()
+            except Exception as error:
+                if not isinstance(error, Reported):
+                    traceback.print_exc()
                 self.status = status or 1
 
     def end(self, status: int) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 import ssl
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any, Self, cast
 
 from wirehop.core.events import EventEmitter, Listener
@@ -210,7 +211,7 @@ class Server(EventEmitter):
 
     def __init__(self, listener: Listener | None = None, *, backlog: int = 1024) -> None:
         self._backlog = backlog
-        self._server: asyncio.Server | None = None
+        self._server: asyncio.Server | bind.Bound | None = None
         self._listening: Errand | None = None
         self._file: bind.SocketFile | None = None
         self.host = ""
@@ -227,9 +228,11 @@ class Server(EventEmitter):
         *,
         path: str | os.PathLike[str] | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        sockets: Sequence[socket.socket] = (),
     ) -> Awaitable[None]:
         """Accept connections on ``port`` (0 picks one) of ``host``, or of every address; or on a
-        Unix socket at ``path``, which replaces a socket that nobody serves any more.
+        Unix socket at ``path``, which replaces a socket that nobody serves any more; or on
+        ``sockets`` that are bound already, which it takes over.
 
         May be awaited; then ``host`` and ``port`` say where, and ``OSError`` why not. If nobody
         waits for it a failure is an ``error`` event, or logged when nobody listens to that. Closed
@@ -238,11 +241,19 @@ class Server(EventEmitter):
         Raises ``RuntimeError`` while it listens already, ``TypeError`` and ``ValueError`` for what
         is no place to listen.
         """
-        place = bind.Place(port, host, path, ssl_context)
+        place = bind.Place(port, host, path, ssl_context, sockets)
         if self._listening is not None:
             raise RuntimeError("this server listens already")
         self.path = place.path
-        self._listening = Errand(self._listen(place.port, place.host, ssl_context), self._listen_ended)
+
+        def ended(errand: Errand, error: BaseException | None) -> None:
+            if error is not None:
+                # It may never have begun with them.
+                for sock in place.sockets:
+                    sock.close()
+            self._listen_ended(errand, error)
+
+        self._listening = Errand(self._listen(place, ssl_context), ended)
         alive.keep(self)
         return self._listening
 
@@ -268,7 +279,7 @@ class Server(EventEmitter):
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
 
-    async def _listen(self, port: int, host: str | None, ssl_context: ssl.SSLContext | None) -> None:
+    async def _listen(self, place: bind.Place, ssl_context: ssl.SSLContext | None) -> None:
         # For asyncio's loop it is also how often it tries to accept in one turn: with no descriptor
         # left it would fail, and log, as often, every second.
         options: dict[str, Any] = {"backlog": 1}
@@ -278,12 +289,14 @@ class Server(EventEmitter):
                 "ssl_handshake_timeout": HANDSHAKE_TIMEOUT,
                 "ssl_shutdown_timeout": SEND_TIMEOUT,
             }
-        if self.path is None:
-            self._server = await bind.bind_port(self._accept, port, host, **options)
-            self.host, self.port = self._server.sockets[0].getsockname()[:2]
+        if place.path is not None:
+            self._server, self._file = await bind.bind_path(self._accept, place.path, **options)
+        elif place.sockets:
+            self._server = await bind.bind_sockets(self._accept, place.sockets, **options)
         else:
-            self._server, self._file = await bind.bind_path(self._accept, self.path, **options)
-            self.host, self.port = "", 0
+            self._server = await bind.bind_port(self._accept, place.port, place.host, **options)
+        name = self._server.sockets[0].getsockname()
+        self.host, self.port = name[:2] if isinstance(name, tuple) else ("", 0)
         await self._server.start_serving()
         bind.set_backlog(self._server, self._backlog)
 

@@ -11,6 +11,7 @@ from wirehop.core.events import Listener
 from wirehop.core.waiters import Waiters
 from wirehop.errors import ConnectionClosed
 from wirehop.node import tcp
+from wirehop.node.bind import Place
 from wirehop.node.http.limits import Limits
 from wirehop.node.http.server_connection import ServerConnection
 
@@ -67,9 +68,9 @@ class Server(tcp.Server):
         if not isinstance(error, ConnectionClosed):
             super()._listener_failed(event, error)
 
-    async def _listen(self, port: int, host: str | None, ssl_context: ssl.SSLContext | None) -> None:
+    async def _listen(self, place: Place, ssl_context: ssl.SSLContext | None) -> None:
         self.is_closing = False
-        await super()._listen(port, host, ssl_context)
+        await super()._listen(place, ssl_context)
 
     def _accept(self) -> asyncio.BaseProtocol:
         return ServerConnection(self)

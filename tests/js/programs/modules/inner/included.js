@@ -1,0 +1,1 @@
+exports.included = function () { return "included"; };

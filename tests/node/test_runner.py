@@ -362,11 +362,12 @@ def test_exit_calls_on_exit_and_loses_no_output(tmp_path: Path) -> None:
             node.puts(number)
 
         def on_exit():
-            print("on_exit")
+            # As print would mix with what a thread is writing.
+            node.puts("on_exit")
             try:
                 node.exit(9)
             except RuntimeError as error:
-                print(error)
+                node.puts(error)
 
         def leave():
             node.exit(3)

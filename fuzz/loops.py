@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVarTuple
 
+from tests.node import http_judges as judges
+
 __all__ = ["StillLoop", "Wire", "running"]
 
 Arguments = TypeVarTuple("Arguments")
@@ -129,34 +131,8 @@ class _Socket:
         return 0
 
 
-class Wire(asyncio.Transport):
-    """Takes what is written, and never lets anybody wait."""
+class Wire(judges.Wire):
+    """Takes what is written, never lets anybody wait, and has a socket that protocols may ask."""
 
     def __init__(self) -> None:
         super().__init__({"socket": _Socket()})
-        self.sent = bytearray()
-        self.is_paused = False
-        self._closing = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        assert not self._closing, "written to a transport that is closing"
-        self.sent += data
-
-    def close(self) -> None:
-        self._closing = True
-
-    abort = close
-
-    def is_closing(self) -> bool:
-        return self._closing
-
-    def pause_reading(self) -> None:
-        self.is_paused = True
-
-    def resume_reading(self) -> None:
-        self.is_paused = False
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...

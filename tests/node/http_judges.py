@@ -164,8 +164,8 @@ NODE_DIFFERS = [
 class Wire(asyncio.Transport):
     """A transport whose other end is the test."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, extra: dict[str, Any] | None = None) -> None:
+        super().__init__(extra)
         self.sent = bytearray()
         self.is_paused = False
         self.is_over = False

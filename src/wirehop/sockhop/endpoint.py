@@ -53,9 +53,6 @@ class Endpoint(EventEmitter):
         """It was open, and is over."""
         raise NotImplementedError
 
-    def _received(self, link: Link, name: Any, value: Any, id: Any) -> None:
-        self.emit("receive", value, Meta(name, link, link.session, id))
-
     def _requested(self, link: Link, req: SockhopRequest, res: SockhopResponseWriteableStream) -> None:
         raise NotImplementedError
 

@@ -150,7 +150,7 @@ class Link(Carrier):
             try:
                 if not options.is_wrapped:
                     value = envelope.parse(line, options.allow_non_objects)
-                    self.owner.emit("receive", value, Meta(json_type(value), self, self.session))
+                    self._deliver(json_type(value), value, None)
                 elif line.startswith(quick.OWN):
                     self._take_own(line)
                 else:
@@ -194,11 +194,11 @@ class Link(Carrier):
         options = self._options
         message = envelope.parse(line, options.allow_non_objects)
         if options.allow_non_objects and type(message) is not dict and message is not None:
-            self.owner._received(self, json_type(message), message, None)
+            self._deliver(json_type(message), message, None)
             return
         kind, name, data, id, last = envelope.read(message)
         if kind is VALUE:
-            self._take_value(name, data, id)
+            self._deliver(name, self._loaded(name, data), id)
         elif kind is REQUEST:
             self._requested(name, data, id)
         elif kind is RESPONSE:
@@ -214,17 +214,15 @@ class Link(Carrier):
             for ping in self._pings:
                 ping.conclude_with_pong(pong)
 
-    def _take_value(self, name: Any, data: Any, id: Any) -> None:
+    def _deliver(self, name: Any, value: Any, id: Any) -> None:
+        self.owner.emit("receive", value, Meta(name, self, self.session, id))
+
+    def _loaded(self, name: Any, data: Any) -> Any:
         load = self._options.load
-        if load is not None:
-            data = load(name, data)
-        self.owner._received(self, name, data, id)
+        return data if load is None else load(name, data)
 
     def _requested(self, name: Any, data: Any, uuid: Any) -> None:
-        load = self._options.load
-        if load is not None:
-            data = load(name, data)
-        request = SockhopRequest(uuid, data, name)
+        request = SockhopRequest(uuid, self._loaded(name, data), name)
         self.owner._requested(self, request, SockhopResponseWriteableStream(self, request.uuid))
 
     def _responded(self, name: Any, data: Any, uuid: Any, last: bool, size: int) -> None:

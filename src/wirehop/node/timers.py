@@ -25,11 +25,14 @@ class Timer(EventEmitter):
     _log = logging.getLogger("wirehop.node")
 
     def __init__(self, delay: float, *, repeat: bool = False) -> None:
-        """Raises ``ValueError`` for a delay that is no number of seconds. One below zero is zero."""
+        """Raises ``ValueError`` for a delay that is no number of seconds. One below a millisecond
+        is a millisecond."""
         if not math.isfinite(delay):
             raise ValueError(f"{delay!r} is no number of seconds")
         self._loop = asyncio.get_running_loop()
-        delay = max(0.0, delay)
+        # uvloop's clock counts milliseconds, and what it is to call at once comes after the timers
+        # that are due: one of a millisecond would overtake one of none. Node 20 has the same floor.
+        delay = max(0.001, delay)
         self._interval = delay if repeat else None
         self._when = self._loop.time() + delay
         self._handle: asyncio.TimerHandle | None = self._loop.call_at(self._when, self._fire)

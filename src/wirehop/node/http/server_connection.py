@@ -180,8 +180,11 @@ class ServerConnection(tcp.Connection):
                 self.output.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         else:
             self._awaited = math.inf
-        response = self._owe(request, keep_alive and not self.server.is_closing)
-        if not self.server.emit("request", request, response):
+        server = self.server
+        responses = self._responses
+        response = ServerResponse(self, request, keep_alive and not server.is_closing, not responses)
+        responses.append(response)
+        if not server.emit("request", request, response):
             response.respond(404)
         if not request.has_body:
             request.end()
@@ -215,10 +218,16 @@ class ServerConnection(tcp.Connection):
                 responses[0].release()
         if self._paused:
             self._throttle()
-        if responses or self._receiving is not None or self._is_receiving():
+        if responses or self._receiving is not None:
             return
-        self._expect_by(self._limits.idle_timeout)
-        self._hand_over()
+        if self._parser is not None and self._parser.in_head:
+            return
+        if self._is_reading:
+            self._awaited = self._limits.idle_timeout
+        else:
+            self._expect_by(self._limits.idle_timeout)
+        if self._tail is not None:
+            self._hand_over()
 
     def held(self, size: int) -> None:
         """Count what responses hold until it is their turn; who leaves too much waiting is cut."""

@@ -22,6 +22,10 @@ class ServerRequest(IncomingMessage):
     the response is finished a body that nobody is reading is dropped.
     """
 
+    # As most requests are.
+    has_body = False
+    """Whether the head announces a body (which may turn out to be empty)."""
+    complete = True
     _uri: Uri | None = None
 
     def __init__(
@@ -38,10 +42,9 @@ class ServerRequest(IncomingMessage):
         self.connection = connection
         self.method = method
         self.url = url
-        self.has_body = has_body
-        """Whether the head announces a body (which may turn out to be empty)."""
-        if not has_body:
-            self.complete = True
+        if has_body:
+            self.has_body = True
+            self.complete = False
 
     @property
     def uri(self) -> Uri:

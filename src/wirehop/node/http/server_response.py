@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Generator
-from email.utils import formatdate
-from functools import lru_cache
-from http import HTTPStatus
 from time import time
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from wirehop.core.waiters import Waiters
 from wirehop.errors import ConnectionClosed
 from wirehop.node.encodings import UTF8, Data, encode
 from wirehop.node.http.headers import Fields, Headers
+from wirehop.node.http.heads import STATUS_CODES, date_line, known_head, status_line
 from wirehop.node.http.message import OutgoingMessage
+from wirehop.node.tcp import WRITABLE
 
 if TYPE_CHECKING:
     from wirehop.node.http.server_connection import ServerConnection
@@ -21,10 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["STATUS_CODES", "ServerResponse"]
 
-STATUS_CODES: dict[int, str] = {status.value: status.phrase for status in HTTPStatus}
 
-
-class ServerResponse(OutgoingMessage):
+class ServerResponse(OutgoingMessage, msgspec.Struct, eq=False, dict=True, weakref=True):
     """The answer to one request: ``send_header``, ``send_body`` as often as needed, ``finish``
     (seed: Node 0.1.0, ``node.http.ServerResponse``).
 
@@ -34,26 +33,20 @@ class ServerResponse(OutgoingMessage):
     connection is over.
     """
 
-    # Not in slots: most responses never differ from these, and one is made for each request.
-    status = 0
-    finished = False
-    _head = b""
-    _dropped = False
-    _turn: Waiters | None = None
-    _chunked = False
-    _remaining: int | None = None
-    _without_body = False
-
+    # A Struct is made in a third of the time that __init__ takes, and one is made for each request.
     connection: ServerConnection
-
-    def __init__(
-        self, connection: ServerConnection, request: ServerRequest, keep_alive: bool, is_next: bool
-    ) -> None:
-        self.connection = connection
-        self.request = request
-        self.keep_alive = keep_alive
-        self._released = is_next
-        self._held: list[bytes] = []
+    request: ServerRequest
+    keep_alive: bool
+    _released: bool
+    status: int = 0
+    finished: bool = False
+    _head: bytes = b""
+    _held: list[bytes] = []
+    _dropped: bool = False
+    _turn: Waiters | None = None
+    _chunked: bool = False
+    _remaining: int | None = None
+    _without_body: bool = False
 
     def send_header(self, status: int, headers: Headers = ()) -> None:
         """Set the status and the headers; they leave with the first piece of the body.
@@ -67,7 +60,7 @@ class ServerResponse(OutgoingMessage):
         if not 200 <= status <= 999:
             raise ValueError(f"{status} is no final HTTP status")
         fields = Fields(headers, without_length=status == 204)
-        lines = [_status_line(status), *fields.lines]
+        lines = [status_line(status), *fields.lines]
         self.status = status
         if fields.closes:
             self.keep_alive = False
@@ -82,7 +75,7 @@ class ServerResponse(OutgoingMessage):
         else:
             self.keep_alive = False
         if "date" not in fields.values:
-            lines.append(_date_line(int(time())))
+            lines.append(date_line(int(time())))
         if not self.keep_alive:
             lines.append(b"Connection: close\r\n")
         elif self.request.http_version == "1.0":
@@ -129,13 +122,20 @@ class ServerResponse(OutgoingMessage):
     def respond(self, status: int, headers: Headers = (), body: bytes | str = b"") -> None:
         """The whole response in one call, with its Content-Length."""
         data = body if type(body) is bytes else encode(body)
-        headers = tuple(headers)
+        if type(headers) is not list and type(headers) is not tuple:
+            headers = tuple(headers)
         request = self.request
-        if not self.status and self.keep_alive and request.http_version == "1.1":
-            head = _known_head(status, headers)
-            if head is not None and request.method != "HEAD":
+        if not self.status and self.keep_alive and request.http_version == "1.1" and request.method != "HEAD":
+            head = known_head(status, headers, len(data))
+            if head is not None:
+                connection = self.connection
                 self.status = status
-                self._end_with(b"%b%d\r\n\r\n%b" % (head, len(data), data))
+                if self._released and connection.ready_state in WRITABLE:
+                    connection.output.write(head + data)
+                else:
+                    self._write(head + data)
+                self.finished = True
+                connection.response_finished(self)
                 return
         length = () if status in (204, 304) else (("Content-Length", len(data)),)
         self.send_header(status, (*headers, *length))
@@ -167,55 +167,3 @@ class ServerResponse(OutgoingMessage):
         if self._head:
             data, self._head = self._head + data, b""
         self._write(data)
-
-
-_KNOWN = 256
-"""Heads that are kept, for a second: few programs have more that they repeat."""
-
-_OPEN = frozenset({"access-control-allow-origin", "allow", "cache-control", "content-type", "server", "vary"})
-"""Headers that repeat themselves, and that are no secret: others must not stay in memory."""
-
-_known_heads: dict[tuple[int, tuple[tuple[str, str | int], ...]], bytes] = {}
-_second = 0
-
-
-def _known_head(status: int, headers: tuple[tuple[str, str | int], ...]) -> bytes | None:
-    """A head up to the number of its Content-Length, for one of the many responses that have the
-    same within a second; None for all others."""
-    global _second
-    if not _second <= time() < _second + 1:
-        _second = int(time())
-        _known_heads.clear()
-    try:
-        known = _known_heads.get((status, headers))
-    except TypeError:
-        # Something in them cannot be a key; what is wrong with it will be said.
-        return None
-    if known is not None:
-        return known
-    if not 200 <= status <= 999 or status in (204, 304):
-        return None
-    # Text only: 1 and True would be one key.
-    if any(type(value) is not str or name.lower() not in _OPEN for name, value in headers):
-        return None
-    if len(_known_heads) >= _KNOWN:
-        _known_heads.clear()
-    lines = (_status_line(status), *Fields(headers).lines, _date_line(_second), b"Content-Length: ")
-    head = _known_heads[status, headers] = b"".join(lines)
-    return head
-
-
-_status_lines: dict[int, bytes] = {}
-
-
-def _status_line(status: int) -> bytes:
-    line = _status_lines.get(status)
-    if line is None:
-        line = f"HTTP/1.1 {status} {STATUS_CODES.get(status, '')}\r\n".encode()
-        _status_lines[status] = line
-    return line
-
-
-@lru_cache(maxsize=1)
-def _date_line(second: int) -> bytes:
-    return f"Date: {formatdate(second, usegmt=True)}\r\n".encode()

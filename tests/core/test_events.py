@@ -191,3 +191,36 @@ async def test_what_a_plain_listener_returns_is_ignored() -> None:
     emitter.on("event", lambda: future)
     emitter.emit("event")
     future.cancel()
+
+
+async def test_emit_pair_is_emit() -> None:
+    emitter = EventEmitter()
+    heard: list[object] = []
+    assert not emitter.emit_pair("event", 1, 2)
+    emitter.once("event", lambda *args: heard.append(args))
+    assert emitter.emit_pair("event", 1, 2)
+    assert not emitter.emit_pair("event", 3, 4)
+    assert heard == [(1, 2)]
+
+    @emitter.on("event")
+    async def slow(first: int, second: int) -> None:
+        await asyncio.sleep(0)
+        heard.append(first + second)
+
+    assert emitter.emit_pair("event", 5, 6)
+    assert heard == [(1, 2)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert heard == [(1, 2), 11]
+    emitter.on("event", lambda first, second: heard.append(second))
+    assert emitter.emit_pair("event", 7, 8)
+    assert heard == [(1, 2), 11, 8]
+
+
+async def test_emit_pair_survives_a_listener_that_raises() -> None:
+    emitter = EventEmitter()
+    errors: list[str] = []
+    emitter.on("error", lambda error: errors.append(str(error)))
+    emitter.on("event", lambda first, second: first / second)
+    assert emitter.emit_pair("event", 1, 0)
+    assert errors == ["division by zero"]

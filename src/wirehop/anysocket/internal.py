@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["take"]
 
-RPC = Internal.RPC
+RPC = Internal.RPC.value
 INTERNAL = PacketType.INTERNAL
 
 

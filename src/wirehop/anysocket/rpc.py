@@ -27,8 +27,8 @@ MAX_DEPTH = 64
 """Names in the path of a method."""
 
 BYTES = (bytes, bytearray, memoryview)
-PLAIN = frozenset({str, int, float, bool, type(None), list, dict, bytes})
-"""What needs no look whether it can be awaited."""
+PLAIN = frozenset({str, int, float, bool, type(None), list, dict})
+"""What needs no look whether it is binary, or can be awaited."""
 
 _log = logging.getLogger("wirehop.anysocket")
 
@@ -44,14 +44,17 @@ def check(rpc: object) -> None:
 
 def find(rpc: object, path: Any) -> Callable[..., Any] | None:
     """The registered function at ``path``, or None."""
-    if not isinstance(path, list) or not 0 < len(path) <= MAX_DEPTH:
+    if type(path) is not list or not 0 < len(path) <= MAX_DEPTH:
         return None
     place = rpc
     for name in path:
         if type(name) is not str or name[:1] == "_":
             return None
         # The first of the two spares most calls what an abstract class costs.
-        place = place.get(name) if isinstance(place, (dict, Mapping)) else _member(place, name)
+        if type(place) is dict or isinstance(place, Mapping):
+            place = place.get(name)
+        else:
+            place = _member(place, name)
         if place is None:
             return None
     return place if callable(place) else None
@@ -89,9 +92,9 @@ def serve(peer: AnyPeer, rpc: object, request: dict[str, Any]) -> bytes | Corout
         return json.dumps({"error": "Method not found!", "details": _details(path), "code": 404})
     try:
         result = function(*_arguments(request), peer)
-        if type(result) not in PLAIN and hasattr(result, "__await__"):
-            return _serve_later(result, path)
-        return _outcome(result)
+        if type(result) in PLAIN:
+            return json.dumps({"result": result, "bin": False})
+        return _serve_later(result, path) if hasattr(result, "__await__") else _outcome(result)
     except Exception as error:
         return _failure(error, path)
 
@@ -106,9 +109,9 @@ async def _serve_later(result: Awaitable[Any], path: Any) -> bytes:
 def _arguments(request: dict[str, Any]) -> list[Any]:
     arguments = request.get("params")
     binary = request.get("bin")
-    if not isinstance(arguments, list):
+    if type(arguments) is not list:
         raise RemoteError("packet.msg.params is not iterable")
-    if not isinstance(binary, list):
+    if type(binary) is not list:
         raise RemoteError("packet.msg.bin is not iterable")
     for position in binary:
         index = int(position) if isinstance(position, (int, str)) and str(position).isdecimal() else -1

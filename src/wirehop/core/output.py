@@ -51,6 +51,7 @@ class Output:
         "_drained",
         "_fd",
         "_handed",
+        "_is_behind",
         "_is_full",
         "_limit",
         "_loop",
@@ -93,6 +94,8 @@ class Output:
         self._taken = 0
         self._direct = 0
         self._fd = _plain_socket(transport)
+        # Whether the transport may have something that has not left yet: to ask it costs a call.
+        self._is_behind = False
         transport.set_write_buffer_limits(high=high_water)
 
     # --- what a protocol writes
@@ -122,11 +125,12 @@ class Output:
             return
         if len(chunks) > 1 and sum(map(len, chunks)) <= JOIN:
             chunks = [b"".join(chunks)]
-        if self._fd >= 0 and not transport.get_write_buffer_size():
+        if self._fd >= 0 and not (self._is_behind and transport.get_write_buffer_size()):
             # At once: uvloop's transport would keep the data until the end of the turn.
             chunks = self._write_now(chunks)
             if not chunks:
                 return
+        self._is_behind = True
         # Not writelines(): Python 3.12.0 to 3.13.1 forget to pause the protocol there.
         for chunk in chunks:
             self._handed += len(chunk)
@@ -138,12 +142,19 @@ class Output:
 
     def _write_now(self, chunks: list[Data]) -> list[Data]:
         """Write what the socket takes at once; returns the rest."""
+        self._is_behind = False
         try:
-            sent = os.write(self._fd, chunks[0]) if len(chunks) == 1 else os.writev(self._fd, chunks)
+            if len(chunks) == 1:
+                sent = os.write(self._fd, chunks[0])
+                self._direct += sent
+                if sent == len(chunks[0]):
+                    return []
+            else:
+                sent = os.writev(self._fd, chunks)
+                self._direct += sent
         except OSError:
             # Full, or broken: the transport finds out and does what is right.
             return chunks
-        self._direct += sent
         for index, chunk in enumerate(chunks):
             if sent < len(chunk):
                 return [memoryview(chunk)[sent:], *chunks[index + 1 :]]

@@ -167,7 +167,7 @@ class Link(Carrier):
                             if options.load is not None:
                                 value = options.load(message.type, value)
                             meta = Meta(message.type, self, self.session, message.id or None)
-                            self.owner.emit("receive", value, meta)
+                            self.owner.emit_pair("receive", value, meta)
             except SockhopError as error:
                 self._complain(error)
                 bad += 1

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.vectors import load
+from wirehop.anysocket.wire import packet
 from wirehop.anysocket.wire.packer import Packer
 from wirehop.anysocket.wire.packet import (
     CHUNK,
@@ -38,6 +39,19 @@ def test_numbers_are_four_characters(case: dict[str, object]) -> None:
 @given(st.booleans(), kinds, numbers)
 def test_heads_come_back(last: bool, kind: PacketType, seq: int) -> None:
     assert parse_head(encode_head(kind, seq, last=last).decode()) == (last, kind, seq)
+
+
+@pytest.mark.parametrize("last_character", ["\0", "\u0101", "\U00010000", ""])
+def test_the_last_byte_of_a_number_is_looked_at_each_time(last_character: str) -> None:
+    parse_head("13\0\0\0\1")
+    with pytest.raises(ProtocolError, match="Invalid Packet!"):
+        parse_head("13\0\0\0" + last_character)
+
+
+def test_heads_in_any_number_come_back() -> None:
+    for seq in range(1, 3000 << 8, 255):
+        assert parse_head(encode_head(PacketType.LINK, seq).decode()) == (True, PacketType.LINK, seq)
+    assert max(len(packet._in), len(packet._out)) <= packet._KEPT
 
 
 @pytest.mark.parametrize(

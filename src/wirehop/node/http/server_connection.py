@@ -184,7 +184,7 @@ class ServerConnection(tcp.Connection):
         responses = self._responses
         response = ServerResponse(self, request, keep_alive and not server.is_closing, not responses)
         responses.append(response)
-        if not server.emit("request", request, response):
+        if not server.emit_pair("request", request, response):
             response.respond(404)
         if not request.has_body:
             request.end()

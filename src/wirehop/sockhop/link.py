@@ -98,8 +98,8 @@ class Link(Carrier):
         types = options.types
         stream = SockhopResponseReadableStream()
         uuid = stream.uuid
-        self.write(types.text(envelope.request(types.name(value), value, uuid)))
-        stream._opened(self, self._loop.time(), timeout or options.response_timeout, idle or None)
+        sent = self.write(types.text(envelope.request(types.name(value), value, uuid)))
+        stream._opened(self, sent, timeout or options.response_timeout, idle or None)
         self.streams[uuid] = stream
         self._expect(stream.deadline)
         return stream

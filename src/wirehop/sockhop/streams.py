@@ -67,6 +67,7 @@ class SockhopResponseReadableStream(EventEmitter):
         "_idle",
         "_is_taken",
         "_link",
+        "_sent",
         "_unread",
         "_unread_size",
         "_until",
@@ -90,6 +91,7 @@ class SockhopResponseReadableStream(EventEmitter):
         self._idle: float | None = None
         self._error: Exception | None = None
         self._link: Link | None = None
+        self._sent: Awaitable[None] | None = None
         self._is_taken = False
         self._unread: deque[Answer] | None = None
         self._unread_size = 0
@@ -158,28 +160,31 @@ class SockhopResponseReadableStream(EventEmitter):
         return packet
 
     def __await__(self) -> Generator[Any, None, Self]:
-        if self._link is not None:
-            yield from self._link.sent.__await__()
+        if self._sent is not None:
+            yield from self._sent.__await__()
         return self
 
     # --- used by the connection
 
-    def _opened(self, link: Link, now: float, timeout: float, idle: float | None) -> None:
+    def _opened(self, link: Link, sent: Awaitable[None], timeout: float, idle: float | None) -> None:
         self._link = link
-        self._idle = idle
-        self._until = now + timeout
-        self.deadline = self._until if idle is None else min(self._until, now + idle)
+        self._sent = sent
+        now = link.now()
+        self._until = self.deadline = now + timeout
+        if idle is not None:
+            self._idle = idle
+            self.deadline = min(self._until, now + idle)
 
     def _receive(self, data: Any, type: Any, last: bool, size: int) -> None:
         if self.ended:
             return
         if self._idle is not None and self._link is not None:
             self.deadline = min(self._until, self._link.now() + self._idle)
-        listeners = self._listeners.get("data")
-        if self._is_taken or not listeners:
+        has_listeners = self._listeners is not NOBODY and bool(self._listeners.get("data"))
+        if self._is_taken or not has_listeners:
             # As Answer(data, type), which is a call in Python and takes twice as long.
             self._keep(tuple.__new__(Answer, (data, type)), size + PACKET_COST)
-        if listeners:
+        if has_listeners:
             self.emit("data", data, type)
         if last:
             self.end()

@@ -147,12 +147,13 @@ class IncomingMessage(EventEmitter):
         self._wake()
 
     def end(self) -> None:
+        had_body = not self.complete
         self.complete = True
         if self._listeners is NOBODY or self._is_catching_up:
             self._is_unheard = True
         else:
             self._emit_complete()
-        if self._waiter is not None:
+        if had_body and self._waiter is not None:
             self._wake()
 
     def fail(self, reason: str) -> None:

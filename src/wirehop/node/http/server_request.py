@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wirehop.core.events import NOBODY
 from wirehop.node.http.message import IncomingMessage
 from wirehop.node.http.uri import Uri, parse
 
@@ -22,10 +23,6 @@ class ServerRequest(IncomingMessage):
     the response is finished a body that nobody is reading is dropped.
     """
 
-    # As most requests are.
-    has_body = False
-    """Whether the head announces a body (which may turn out to be empty)."""
-    complete = True
     _uri: Uri | None = None
 
     def __init__(
@@ -42,9 +39,11 @@ class ServerRequest(IncomingMessage):
         self.connection = connection
         self.method = method
         self.url = url
-        if has_body:
-            self.has_body = True
-            self.complete = False
+        self.has_body = has_body
+        """Whether the head announces a body (which may turn out to be empty)."""
+        self.complete = not has_body
+        # Here as well, though the class has it: what only the class has is slow to read.
+        self._listeners = NOBODY
 
     @property
     def uri(self) -> Uri:

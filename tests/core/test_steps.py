@@ -184,6 +184,33 @@ async def test_coroutines_nest() -> None:
     assert order == ["inner", "outer", "inner again"]
 
 
+async def test_each_coroutine_sees_the_variables_of_who_starts_it() -> None:
+    steps = Steps()
+    seen: list[str | None] = []
+
+    async def work() -> None:
+        seen.append(variable.get(None))
+        await asyncio.sleep(0)
+        seen.append(variable.get(None))
+
+    async def at_once() -> None:
+        seen.append(variable.get(None))
+
+    def start(value: str | None, coroutine: Any) -> None:
+        if value is not None:
+            variable.set(value)
+        steps.start(coroutine, unexpected)
+
+    values = (None, "one", "one", "two", None)
+    for value in values:
+        contextvars.Context().run(start, value, at_once())
+    assert seen == [*values]
+    for value in values:
+        contextvars.Context().run(start, value, work())
+        await finished(steps)
+    assert seen[len(values) :: 2] == seen[len(values) + 1 :: 2] == [*values]
+
+
 async def test_context_variables_stay_with_their_coroutine() -> None:
     steps = Steps()
     seen = []

@@ -195,8 +195,16 @@ class Output:
             self.closed_because = reason
         self._chunks.clear()
         self._unwatch()
+        self._overflow = _nobody
         self._is_full = False
         self._drained.wake()
+
+    def detach(self) -> asyncio.Transport:
+        """Send what was collected, and give the transport away."""
+        self.flush()
+        self._unwatch()
+        self._overflow = _nobody
+        return self.transport
 
     def __await__(self) -> Generator[Any, None, None]:
         """Wait until the output went down to the low water, if it was above the high one.
@@ -261,6 +269,11 @@ class Output:
         """Close now; what was not sent is lost."""
         self._chunks.clear()
         self.transport.abort()
+
+
+def _nobody(reason: str) -> None:
+    """Who is told that it does not go on, once it is over: what belongs to a connection refers to
+    each other no more then, and is freed at once instead of by the collector, much later."""
 
 
 def _plain_socket(transport: asyncio.Transport) -> int:

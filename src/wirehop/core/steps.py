@@ -79,8 +79,9 @@ else:
             loop = asyncio.get_running_loop()
             # Taken while in use: the first step may start another coroutine.
             carrier, self._spare = self._spare, None
-            if carrier is None or carrier.loop is not loop:
-                carrier = _Carrier(loop)
+            here = contextvars.copy_context()
+            if carrier is None or carrier.loop is not loop or not _agree(carrier.context, here):
+                carrier = _Carrier(loop, here.copy())
             outer = asyncio.current_task(loop)
             if outer is not None:
                 asyncio._leave_task(loop, outer)
@@ -100,9 +101,17 @@ else:
                 asyncio._leave_task(loop, carrier.task)
                 if outer is not None:
                     asyncio._enter_task(loop, outer)
-            if carrier.is_clean():
+            if _agree(carrier.context, here) and not carrier.task.cancelling():
+                # It left nothing that the next one could see.
                 self._spare = carrier
             return None
+
+        def _end(self, task: asyncio.Task[Any], failed: Failed) -> None:
+            carrier = task.get_coro()
+            assert isinstance(carrier, _Carrier)
+            # They refer to each other, and only the collector would free them.
+            del carrier.task
+            super()._end(task, failed)
 
     class _Carrier(Coroutine[Any, Any, Any]):
         """A parked task and what it runs: nothing, until it has something to carry.
@@ -112,9 +121,9 @@ else:
 
         __slots__ = ("_awaited", "_resumed", "_wake", "_work", "context", "loop", "task")
 
-        def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        def __init__(self, loop: asyncio.AbstractEventLoop, context: contextvars.Context) -> None:
             self.loop = loop
-            self.context = contextvars.copy_context()
+            self.context = context
             self._work: Work | None = None
             self._awaited: Any = None
             self._resumed = False
@@ -124,10 +133,6 @@ else:
             # does nothing, so no one should wait for it, cancel it or hear of its end.
             asyncio._unregister_task(self.task)
             self.task._log_destroy_pending = False  # type: ignore[attr-defined]
-
-        def is_clean(self) -> bool:
-            """Whether the last coroutine left nothing that the next one could see."""
-            return len(self.context) == 0 and not self.task.cancelling()
 
         def load(self, work: Work, awaited: Any) -> None:
             """Carry ``work``, whose first step ended in ``awaited``."""
@@ -163,3 +168,9 @@ else:
 
         def __await__(self) -> Any:
             raise NotImplementedError  # pragma: no cover - only its task runs it
+
+    def _agree(one: contextvars.Context, other: contextvars.Context) -> bool:
+        """Whether all variables are the same in both."""
+        return len(one) == len(other) and all(
+            name in one and one[name] is value for name, value in other.items()
+        )

@@ -142,8 +142,9 @@ class WSConnection(picows.WSListener):
         if self._closing is not None:
             self._closing.cancel()
         self._lost = True
-        self.output.lost(self.output.closed_because or "Remote Connection Closed")
         self._receiver.connection_lost()
+        # Nothing follows; and so both are freed at once, instead of by the collector, much later.
+        del self._receiver
 
     def pause_writing(self) -> None:
         self.output.pause()
@@ -282,6 +283,11 @@ class _Socket(WSProtocol):  # type: ignore[misc]
             overflow=self.connection.cut,
         )
         super().connection_made(self.connection.output)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        output = self.connection.output
+        output.lost(output.closed_because or "Remote Connection Closed")
+        super().connection_lost(error)
 
     def buffer_updated(self, size: int) -> None:
         connection = self.connection

@@ -310,10 +310,10 @@ class ServerConnection(tcp.Connection):
         self._let_go()
         alive.release(self)
         self.ready_state = "closed"
-        self.output.flush()
+        transport = self.output.detach()
         if self._paused:
-            self.output.transport.resume_reading()
-        return self.output.transport
+            transport.resume_reading()
+        return transport
 
     def _hand_over(self) -> None:
         if self._tail is None or self._upgrade is None or self._responses:

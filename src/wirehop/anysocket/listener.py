@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from wirehop.anysocket.http.hosts import Hosts
 from wirehop.anysocket.options import ListenOptions
 from wirehop.anysocket.peer import AnyPeer
-from wirehop.anysocket.transports import ws
+from wirehop.anysocket.transports import handshake, ws
 from wirehop.node import http
 
 if TYPE_CHECKING:
@@ -106,10 +106,10 @@ class Listener:
     def _upgrade(self, request: http.ServerRequest, connection: http.ServerConnection, tail: bytes) -> None:
         try:
             if self._peer_hosts is not None and not self._peer_hosts.allows(request.header("host")):
-                raise ws.Refusal(421, MISDIRECTED)
-            ws.check(request)
+                raise handshake.Refusal(421, MISDIRECTED)
+            handshake.check(request)
             self._check_origin(request)
-        except ws.Refusal as refusal:
+        except handshake.Refusal as refusal:
             response = connection.refuse_upgrade(request)
             response.respond(refusal.status, list(refusal.headers.items()), refusal.text)
             return
@@ -123,7 +123,7 @@ class Listener:
         allowed = self._peer_options.allowed_origins
         origin = request.header("origin")
         if allowed is not None and origin is not None and origin not in allowed:
-            raise ws.Refusal(403, "this origin may not connect")
+            raise handshake.Refusal(403, "this origin may not connect")
 
 
 def _hosts(options: ListenOptions) -> Hosts | None:

@@ -7,8 +7,6 @@ of this file knows picows.
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import re
 import ssl
 from collections.abc import Mapping
@@ -25,7 +23,7 @@ from wirehop.errors import AuthError
 from wirehop.node.http import ServerConnection, ServerRequest
 from wirehop.node.http.headers import Fields
 
-__all__ = ["Refusal", "WSConnection", "accept", "check", "connect"]
+__all__ = ["WSConnection", "accept", "connect"]
 
 READ_BUFFER = 2048
 """Bytes of the first read buffer: it grows with what arrives, and idle peers are many."""
@@ -41,16 +39,6 @@ TEXT, CONTINUATION, PING, PONG, CLOSE = (
 INVALID = "Invalid Packet!"
 
 _PATH = re.compile(r"/[!-\"$-~]*")
-
-
-class Refusal(Exception):
-    """An upgrade request that is answered with an HTTP error."""
-
-    def __init__(self, status: int, text: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(text)
-        self.status = status
-        self.text = text
-        self.headers = headers or {}
 
 
 class _Quiet:
@@ -303,22 +291,6 @@ class _Socket(WSProtocol):  # type: ignore[misc]
         return picows.WSUpgradeResponseWithListener(answer, self.connection)
 
 
-def check(request: ServerRequest) -> None:
-    """Raise :class:`Refusal` for a request that is no proper WebSocket handshake (RFC 6455, 4.2)."""
-    if request.method != "GET" or request.http_version != "1.1":
-        raise Refusal(400, "a WebSocket begins with GET and HTTP/1.1")
-    if (request.header("upgrade") or "").lower() != "websocket":
-        raise Refusal(400, "the only upgrade here is websocket")
-    if request.header("sec-websocket-version") != "13":
-        raise Refusal(426, "WebSocket version 13 is spoken here", {"Sec-WebSocket-Version": "13"})
-    try:
-        key = base64.b64decode(request.header("sec-websocket-key") or "", validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) != 16:
-        raise Refusal(400, "Sec-WebSocket-Key must be 16 bytes in base64")
-
-
 def accept(
     request: ServerRequest,
     connection: ServerConnection,
@@ -326,7 +298,7 @@ def accept(
     receiver: Receiver,
     options: PeerOptions,
 ) -> None:
-    """Make a WebSocket of a connection whose upgrade request passed :func:`check`.
+    """Make a WebSocket of a connection whose upgrade request passed :func:`.handshake.check`.
 
     ``tail`` is what followed the request already. The first subprotocol offered is selected:
     browsers that got ``null`` for a list of subprotocols insist on it.

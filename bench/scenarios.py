@@ -166,6 +166,7 @@ BARE_TCP = Server("bare uvloop", "python", ("bare_tcp.py",), ("uvloop",))
 WIREHOP_SOCKHOP_NEEDS = ("wirehop", "uvloop", "orjson")
 NPM_SOCKHOP = Server("npm sockhop", "node", ("npm_sockhop.js", "{port}"), ("sockhop",))
 WIREHOP_SOCKHOP = Server("wirehop", "python", ("wirehop_sockhop.py",), WIREHOP_SOCKHOP_NEEDS)
+BARE_SOCKHOP = Server("bare msgspec", "python", ("bare_sockhop.py",), ("msgspec", "uvloop"))
 NPM_SOCKHOP_UNIX = replace(NPM_SOCKHOP, arguments=("npm_sockhop.js", "{path}"))
 WIREHOP_SOCKHOP_UNIX = replace(WIREHOP_SOCKHOP, arguments=("wirehop_sockhop.py", "{path}"))
 NPM_SOCKHOP_CLIENT = Server(
@@ -254,6 +255,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
         baseline=NPM_ANYSOCKET,
         subject=WIREHOP_ANYSOCKET,
         target=3.3,
+        others=(BARE_PICOWS,),
     ),
     Scenario(
         name="anysocket-rpc-1x64",
@@ -263,6 +265,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
         baseline=NPM_ANYSOCKET,
         subject=WIREHOP_ANYSOCKET,
         target=4.8,
+        others=(BARE_PICOWS,),
     ),
     Scenario(
         name="anysocket-client",
@@ -332,6 +335,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
         baseline=NPM_SOCKHOP,
         subject=WIREHOP_SOCKHOP,
         target=1.3,
+        others=(BARE_SOCKHOP,),
     ),
     Scenario(
         name="sockhop-1x64",
@@ -341,6 +345,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
         baseline=NPM_SOCKHOP,
         subject=WIREHOP_SOCKHOP,
         target=1.5,
+        others=(BARE_SOCKHOP,),
     ),
     Scenario(
         name="sockhop-oneway",
@@ -351,6 +356,7 @@ SCENARIOS: tuple[AnyScenario, ...] = (
         baseline=NPM_SOCKHOP,
         subject=WIREHOP_SOCKHOP,
         target=1.4,
+        others=(BARE_SOCKHOP,),
     ),
     Scenario(
         name="sockhop-1mib",

@@ -1,4 +1,5 @@
-"""The least that answers an anysocket request with picows: what is left when a library does nothing.
+"""The least that answers an anysocket request or call with picows: what is left when a library does
+nothing.
 
 It takes everybody, checks nothing, counts nothing and forgets nobody; it is no server. Its rate
 says how much of the machine's time any server in Python has to spend.
@@ -25,7 +26,12 @@ class Echo(picows.WSListener):
             return
         seq = int.from_bytes(text[2:6].encode("latin-1"), "big", signed=True)
         head = (-seq & 0xFFFFFFFF).to_bytes(4, "big").decode("latin-1").encode()
-        transport.send(TEXT, b"13" + head + orjson.dumps(orjson.loads(text[6:])))
+        value = orjson.loads(text[6:])
+        if text[1] == "2":
+            # A call: of echo, what else.
+            transport.send(TEXT, b"12" + head + orjson.dumps({"result": value["params"][0], "bin": False}))
+        else:
+            transport.send(TEXT, b"13" + head + orjson.dumps(value))
 
 
 async def main() -> None:

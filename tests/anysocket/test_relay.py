@@ -459,7 +459,7 @@ async def test_the_other_comes_himself_before_the_answer() -> None:
 
 
 async def test_who_is_told_before_the_answer_has_the_peer_whatever_the_answer() -> None:
-    async with Node() as ann, stranger_of(ann, authenticated=True, reply_timeout=0.1) as stranger:
+    async with Node() as ann, stranger_of(ann, authenticated=True, reply_timeout=0.3) as stranger:
         for seq, answer in ((2, [packet(2, -2, {"ok": False})]), (3, [])):
             asking = asyncio.ensure_future(ann.proxy(BOB, STRANGER))
             await stranger.receive()

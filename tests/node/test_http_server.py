@@ -811,10 +811,10 @@ async def test_an_idle_connection_is_closed() -> None:
 async def test_a_handler_may_take_its_time() -> None:
     async def slow(request: http.ServerRequest, response: http.ServerResponse) -> None:
         await request.read()
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.4)
         response.respond(200)
 
-    timeouts = {"head_timeout": 0.03, "request_timeout": 0.03, "idle_timeout": 0.03}
+    timeouts = {"head_timeout": 0.2, "request_timeout": 0.2, "idle_timeout": 0.2}
     async with serve(slow, **timeouts) as server, connect(server.port) as raw:
         assert (await raw.ask(post("/", b"x"))).status == 200
         assert await raw.read_all() == b""
@@ -822,10 +822,10 @@ async def test_a_handler_may_take_its_time() -> None:
 
 async def test_answers_that_are_due_go_out_before_a_timeout_does() -> None:
     held = Held()
-    async with serve(held, head_timeout=0.03) as server, connect(server.port) as raw:
+    async with serve(held, head_timeout=0.2) as server, connect(server.port) as raw:
         await raw.send(get("/0") + b"GET /half")
         await held.until(1)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.4)
         held.responses[0].respond(200, [], b"0")
         assert (await raw.response()).body == b"0"
         assert (await raw.response()).status == 408
@@ -919,13 +919,13 @@ async def test_a_long_tail_of_an_upgrade_arrives_whole() -> None:
 
 async def test_an_upgrade_waits_for_the_answers_before_it() -> None:
     held = Held()
-    async with serve(held, head_timeout=0.02, request_timeout=0.02) as server:
+    async with serve(held, head_timeout=0.2, request_timeout=0.2) as server:
         chat = Chat()
         server.on("upgrade", chat.take)
         async with connect(server.port) as raw:
             await raw.send(get("/0") + get("/1") + get("/chat", *UPGRADE) + b"tail\n")
             await held.until(2)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.4)
             held.responses[1].respond(200, [], b"1")
             assert not hasattr(chat, "request")
             held.responses[0].respond(200, [], b"0")

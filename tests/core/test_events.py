@@ -224,3 +224,20 @@ async def test_emit_pair_survives_a_listener_that_raises() -> None:
     emitter.on("event", lambda first, second: first / second)
     assert emitter.emit_pair("event", 1, 0)
     assert errors == ["division by zero"]
+
+
+def test_an_emit_of_ones_own_sees_all_events() -> None:
+    class Loud(EventEmitter):
+        def emit(self, event: str, *args: Any) -> bool:
+            seen.append((event, args))
+            return super().emit(event, *args)
+
+    class Louder(Loud): ...
+
+    seen: list[Any] = []
+    heard: list[Any] = []
+    for emitter in (Loud(), Louder()):
+        emitter.on("event", lambda *args: heard.append(args))
+        assert emitter.emit_pair("event", 1, 2)
+    assert seen == [("event", (1, 2))] * 2
+    assert heard == [(1, 2)] * 2

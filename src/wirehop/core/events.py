@@ -54,6 +54,12 @@ class EventEmitter:
     table then. (So a subclass need not call ``__init__`` either.)"""
     _steps: Steps
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "emit" in vars(cls) and "emit_pair" not in vars(cls):
+            # Whoever has an emit of his own wants to see all events.
+            cls.emit_pair = _emit_pair_by_emit  # type: ignore[method-assign]
+
     @overload
     def on(self, event: str) -> Callable[[L], L]: ...
     @overload
@@ -182,6 +188,10 @@ class EventEmitter:
         self._log.error("a listener of %r failed", event, exc_info=error)
         if event == "error" or not self.emit("error", error):
             nobody_took(error)
+
+
+def _emit_pair_by_emit(self: EventEmitter, event: str, first: Any, second: Any) -> bool:
+    return self.emit(event, first, second)
 
 
 class _Uncaught:

@@ -39,8 +39,11 @@ def known_head(status: int, headers: Pairs, length: int) -> bytes | None:
         _until = _from + 1
         _heads.clear()
         _last = _NOTHING
-    elif _last[0] == length and _last[1] == status and _last[2] == headers:
-        return _last[3]
+    else:
+        # Taken once: another thread may have a loop of its own.
+        last = _last
+        if last[0] == length and last[1] == status and last[2] == headers:
+            return last[3]
     key = status, length, tuple(headers)
     try:
         head = _heads.get(key)

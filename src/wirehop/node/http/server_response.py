@@ -130,7 +130,7 @@ class ServerResponse(OutgoingMessage, msgspec.Struct, eq=False, dict=True, weakr
             if head is not None:
                 connection = self.connection
                 self.status = status
-                if self._released and connection.ready_state in WRITABLE:
+                if self._released and not self._dropped and connection.ready_state in WRITABLE:
                     connection.output.write(head + data)
                 else:
                     self._write(head + data)
@@ -152,6 +152,9 @@ class ServerResponse(OutgoingMessage, msgspec.Struct, eq=False, dict=True, weakr
         yield from self._until_sent()
         if self._dropped:
             raise ConnectionClosed("Local Connection Closed")
+
+    def __repr__(self) -> str:
+        return f"<ServerResponse {self.status or 'to come'} of {self.request.method} {self.request.url:.60}>"
 
     # --- called by the connection
 

@@ -111,11 +111,15 @@ def census(question: Answer) -> Answer:
     }
     if question.get("trim"):
         gc.collect()
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        trim = getattr(_LIBC, "malloc_trim", None)
         if trim is not None:
             trim(0)
         told["held"] = resident()
     return told
+
+
+_LIBC = ctypes.CDLL(None)
+"""Once: each has a class of its own, and whoever watches memory should take none."""
 
 
 class _MallInfo(ctypes.Structure):
@@ -135,7 +139,7 @@ def _allocated() -> Answer:
     otherwise than memory that is held. ``heap`` is glibc's, in bytes, ``blocks`` are Python's."""
     told: Answer = {"blocks": sys.getallocatedblocks()}
     try:
-        mallinfo2 = ctypes.CDLL(None).mallinfo2
+        mallinfo2 = _LIBC.mallinfo2
     except AttributeError:
         # Another C library, or an old one.
         return told

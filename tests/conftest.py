@@ -7,6 +7,7 @@ import asyncio
 import gc
 import inspect
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +23,13 @@ else:
     LOOPS["uvloop"] = uvloop.new_event_loop
 
 DEADLINE = 60.0
+
+
+def pytest_configure() -> None:
+    # A shell that starts the suite in the background has it ignored, and all children inherit that:
+    # nobody could be stopped by it, and some tests would wait for ever.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

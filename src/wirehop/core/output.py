@@ -94,8 +94,9 @@ class Output:
         self._taken = 0
         self._direct = 0
         self._fd = _plain_socket(transport)
-        # Whether the transport may have something that has not left yet: to ask it costs a call.
-        self._is_behind = False
+        # Whether the transport may have something that has not left yet: to ask it costs a call. It
+        # may come from another owner, who wrote.
+        self._is_behind = True
         transport.set_write_buffer_limits(high=high_water)
 
     # --- what a protocol writes

@@ -180,6 +180,7 @@ class ServerConnection(tcp.Connection):
                 self.output.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         else:
             self._awaited = math.inf
+        # As _owe(), but for the call.
         server = self.server
         responses = self._responses
         response = ServerResponse(self, request, keep_alive and not server.is_closing, not responses)
@@ -218,6 +219,7 @@ class ServerConnection(tcp.Connection):
                 responses[0].release()
         if self._paused:
             self._throttle()
+        # As _is_receiving() and _expect_by(), but for the calls.
         if responses or self._receiving is not None:
             return
         if self._parser is not None and self._parser.in_head:

@@ -128,6 +128,8 @@ class ServerResponse(OutgoingMessage, msgspec.Struct, eq=False, dict=True, weakr
         if not self.status and self.keep_alive and request.http_version == "1.1" and request.method != "HEAD":
             head = known_head(status, headers, len(data))
             if head is not None:
+                # As _end_with(), but for two calls: with those of request_began() and
+                # response_finished() a tenth of what a pipelined request costs.
                 connection = self.connection
                 self.status = status
                 if self._released and not self._dropped and connection.ready_state in WRITABLE:

@@ -99,6 +99,8 @@ class Flow:
 
     async def _send(self, data: bytes) -> None:
         await self._proxy.open.wait()
+        if self._writer.is_closing():
+            raise ConnectionResetError("the receiver is gone")
         self.count += len(data)
         if self._proxy.records:
             self.passed += data

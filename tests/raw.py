@@ -39,6 +39,10 @@ class Raw:
         self.writer = writer
 
     async def send(self, data: bytes) -> None:
+        """Raises ``ConnectionResetError`` where the connection is closed. (uvloop's transports
+        raise a ``RuntimeError`` instead, and asyncio's say nothing.)"""
+        if self.writer.is_closing():
+            raise ConnectionResetError("the connection is closed")
         self.writer.write(data)
         await self.writer.drain()
 

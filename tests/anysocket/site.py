@@ -7,7 +7,7 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from subprocess import PIPE
+from subprocess import DEVNULL, PIPE
 from typing import Any
 
 import pytest
@@ -29,11 +29,13 @@ def port_of(server: AnySocket) -> int:
     return server._open[0].port
 
 
-async def run(*command: str | Path, stdin: bytes = b"") -> bytes:
+async def run(*command: str | Path, stdin: bytes | None = None) -> bytes:
     """What a program prints, which must end with 0 and say nothing on stderr."""
     if shutil.which(command[0]) is None:
         pytest.skip(f"{command[0]} is not installed")
-    process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+    # Who does not read its input may be gone before any can be written.
+    given = DEVNULL if stdin is None else PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdin=given, stdout=PIPE, stderr=PIPE)
     try:
         output, error = await process.communicate(stdin)
     finally:

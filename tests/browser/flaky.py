@@ -70,6 +70,8 @@ class Flaky:
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65_536):
             await self._works.wait()
+            if writer.is_closing():
+                break
             writer.write(data)
             await writer.drain()
         writer.transport.abort()

@@ -77,12 +77,16 @@ class Handler:
             raise
 
 
-async def run(*command: str | Path, stdin: bytes = b"") -> tuple[bytes, str]:
+async def run(*command: str | Path, stdin: bytes | None = None) -> tuple[bytes, str]:
     """The output of a command, on stdout and on stderr."""
     if shutil.which(command[0]) is None:
         pytest.skip(f"{command[0]} is not installed")
     process = await asyncio.create_subprocess_exec(
-        *command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        *command,
+        # Who does not read its input may be gone before any can be written.
+        stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     try:
         stdout, stderr = await process.communicate(stdin)
@@ -97,7 +101,7 @@ async def run(*command: str | Path, stdin: bytes = b"") -> tuple[bytes, str]:
 # --- curl
 
 
-async def curl(*options: str | Path, stdin: bytes = b"") -> tuple[bytes, str]:
+async def curl(*options: str | Path, stdin: bytes | None = None) -> tuple[bytes, str]:
     return await run("curl", "-sSq", "--noproxy", "*", *options, stdin=stdin)
 
 

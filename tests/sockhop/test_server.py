@@ -292,7 +292,7 @@ async def test_s16_callbacks_belong_to_a_connection() -> None:
         called: list[Any] = []
         await link.server.send(link.sock, "x", called.append)
         _, meta = await link.at_client.args("receive")
-        await other._link.call_back(meta._id, "not mine")  # type: ignore[union-attr]
+        await other._link.call_back(meta.callback._id, "not mine")  # type: ignore[union-attr]
         await other.send("after it")
         assert await link.at_server.first("receive") == "after it"
         assert called == []

@@ -14,7 +14,7 @@ from wirehop.core.ids import new_uuid
 from wirehop.errors import LimitExceeded, SockhopError
 from wirehop.node import tcp
 from wirehop.sockhop.carrier import Carrier
-from wirehop.sockhop.meta import Meta
+from wirehop.sockhop.meta import Meta, RemoteCallback
 from wirehop.sockhop.ping import SockhopPing, SockhopPong
 from wirehop.sockhop.request import SockhopRequest
 from wirehop.sockhop.streams import SockhopResponseReadableStream, SockhopResponseWriteableStream
@@ -166,7 +166,8 @@ class Link(Carrier):
                             value = message.data
                             if options.load is not None:
                                 value = options.load(message.type, value)
-                            meta = Meta(message.type, self, self.session, message.id or None)
+                            asked = RemoteCallback(self, message.id) if message.id else None
+                            meta = Meta(message.type, self, self.session, asked)
                             self.owner.emit_pair("receive", value, meta)
             except SockhopError as error:
                 self._complain(error)
@@ -215,7 +216,8 @@ class Link(Carrier):
                 ping.conclude_with_pong(pong)
 
     def _deliver(self, name: Any, value: Any, id: Any) -> None:
-        self.owner.emit("receive", value, Meta(name, self, self.session, id))
+        asked = None if id is None else RemoteCallback(self, id)
+        self.owner.emit("receive", value, Meta(name, self, self.session, asked))
 
     def _loaded(self, name: Any, data: Any) -> Any:
         load = self._options.load

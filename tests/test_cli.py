@@ -8,8 +8,8 @@ import os
 import re
 import shutil
 import signal
-import sys
 import urllib.request
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,35 +19,23 @@ import pytest
 import wirehop
 from tests.anysocket.stranger import connected
 from tests.interop.npm import npm
+from tests.programs import WIREHOP, ended, line, running, stop
 from tests.raw import connect
 from wirehop import AnySocket
 from wirehop.cli import main
 
+SERVE = (*WIREHOP, "serve", "--port")
+
 
 @asynccontextmanager
-async def hub(*arguments: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
-    """A hub in a process of its own, and its port."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "wirehop.cli",
-        "serve",
-        "--port",
-        "0",
-        *arguments,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    line = (await process.stdout.readline()).decode()
-    match = re.fullmatch(r"Wirehop hub at http://(?:127\.0\.0\.1|0\.0\.0\.0):(\d+)\n", line)
-    try:
-        assert match, line
+async def hub(*arguments: str, by: signal.Signals = signal.SIGTERM) -> AsyncIterator[tuple[Process, int]]:
+    """A hub in a process of its own, and its port; at the end it is stopped by that signal."""
+    async with running(*SERVE, 0, *arguments) as process:
+        said = await line(process)
+        match = re.fullmatch(r"Wirehop hub at http://(?:127\.0\.0\.1|0\.0\.0\.0):(\d+)", said)
+        assert match, said
         yield process, int(match[1])
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.communicate()
-        process._transport.close()  # type: ignore[attr-defined]
+        await stop(process, 0, by)
 
 
 async def get(url: str) -> bytes:
@@ -61,17 +49,15 @@ async def get(url: str) -> bytes:
 
 async def test_the_hub_prints_who_connects_and_shows_it() -> None:
     async with hub() as (process, port), AnySocket() as client:
-        assert process.stdout is not None
         assert b"Wirehop hub" in await get(f"http://127.0.0.1:{port}/")
         peer = await client.connect("ws", "127.0.0.1", port)
-        assert (await process.stdout.readline()).decode() == f"+ {client.id} connected, 1 here\n"
+        assert await line(process) == f"+ {client.id} connected, 1 here"
         shown = json.loads(await get(f"http://127.0.0.1:{port}/peers.json"))
         assert shown["hub"] == peer.id
         assert [one["id"] for one in shown["peers"]] == [client.id]
         assert [one["id"] for one in await peer.rpc.peers()] == [client.id]
         await client.stop()
-        line = (await process.stdout.readline()).decode()
-        assert line == f"- {client.id} left: Remote Connection Closed, 0 here\n"
+        assert await line(process) == f"- {client.id} left: Remote Connection Closed, 0 here"
 
 
 async def test_the_hub_passes_messages_on_between_python_and_node() -> None:
@@ -90,25 +76,19 @@ async def test_the_hub_passes_messages_on_between_python_and_node() -> None:
 
 @pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
 async def test_the_hub_ends_cleanly(name: signal.Signals) -> None:
-    async with hub() as (process, port), AnySocket() as client:
-        peer = await client.connect("ws", "127.0.0.1", port)
+    async with AnySocket() as client:
         gone = asyncio.get_running_loop().create_future()
-        peer.on("disconnected", lambda peer, reason: gone.set_result(reason))
-        process.send_signal(name)
+        async with hub(by=name) as (_, port):
+            peer = await client.connect("ws", "127.0.0.1", port)
+            peer.on("disconnected", lambda peer, reason: gone.set_result(reason))
         assert await gone == "Remote Connection Closed"
-        assert await process.wait() == 0
 
 
 async def test_a_port_that_is_taken_is_an_error_of_one_line() -> None:
     async with hub() as (_, port):
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "wirehop.cli", "serve", "--port", str(port), stderr=asyncio.subprocess.PIPE
-        )
-        _, said = await process.communicate()
-        assert process.returncode == 1
-        assert said.startswith(b"wirehop: ")
-        assert said.count(b"\n") == 1
-        process._transport.close()  # type: ignore[attr-defined]
+        status, _, error = await ended(*SERVE, port)
+        assert status == 1
+        assert re.fullmatch(rb"wirehop: .*\n", error)
 
 
 HOSTS = [

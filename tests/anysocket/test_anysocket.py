@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import sys
-from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 import trustme
 
 from tests.anysocket.stranger import STRANGER, connected, packet, stranger_of
+from tests.programs import WIREHOP, running
 from wirehop import AnyPacket, AnyPeer, AnySocket
 from wirehop.errors import AuthError, BroadcastError, ConnectionClosed, LimitExceeded, ReplyTimeout
 
@@ -486,15 +485,13 @@ async def test_a_peer_keeps_a_script_alive(tmp_path: Path) -> None:
         listener = await server.listen("ws", 0)
         joined: asyncio.Future[AnyPeer] = asyncio.get_running_loop().create_future()
         server.on("connected", joined.set_result)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "wirehop.cli", "run", script, str(listener.port), stdout=PIPE, stderr=PIPE
-        )
-        peer = await joined
-        # Long after its body has come to its end.
-        for number in range(100):
-            reply = await peer.send(number, await_reply=True)
-            assert reply is not None
-            assert reply.msg == number
-        await peer.disconnect()
-        out, error = await process.communicate()
-    assert (process.returncode, out, error) == (0, b"Remote Connection Closed\n", b"")
+        async with running(*WIREHOP, "run", script, listener.port) as process:
+            peer = await joined
+            # Long after its body has come to its end.
+            for number in range(100):
+                reply = await peer.send(number, await_reply=True)
+                assert reply is not None
+                assert reply.msg == number
+            await peer.disconnect()
+            out, error = await process.communicate()
+            assert (process.returncode, out, error) == (0, b"Remote Connection Closed\n", b"")

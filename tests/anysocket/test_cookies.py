@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.anysocket.site import curl, port_of, site
+from tests.anysocket.site import port_of, site
 from tests.node.serving import get
+from tests.programs import curl
 from wirehop import AnyHTTPPeer, AnySocket
 
 

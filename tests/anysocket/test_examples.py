@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import re
-import signal
 import sys
-from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,42 +11,22 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.anysocket.site import curl
+from tests.programs import ROOT, curl, line, output, running, stop
 
-ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples" / "anysocket"
 
 
-@asynccontextmanager
-async def running(name: str, *arguments: str | Path) -> AsyncIterator[Process]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, EXAMPLES / name, *arguments,
-        stdout=PIPE, stderr=PIPE, env={**os.environ, "PYTHONWARNINGS": "error"},
-    )  # fmt: skip
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
-async def output(name: str, *arguments: str | Path) -> list[str]:
-    async with running(name, *arguments) as process:
-        out, error = await process.communicate()
-        assert (process.returncode, error) == (0, b"")
-        return out.decode().splitlines()
+async def lines(name: str, *arguments: Path) -> list[str]:
+    """What an example prints."""
+    return (await output(sys.executable, EXAMPLES / name, *arguments)).decode().splitlines()
 
 
 @asynccontextmanager
-async def serving(name: str, *arguments: str | Path) -> AsyncIterator[str]:
+async def serving(name: str, *arguments: Path | int) -> AsyncIterator[str]:
     """A server, by the URL that it prints; at the end it is interrupted."""
-    async with running(name, *arguments) as process:
-        assert process.stdout is not None
-        yield (await process.stdout.readline()).decode().strip().rstrip("/")
-        process.send_signal(signal.SIGINT)
-        _, error = await process.communicate()
-        assert (process.returncode, error) == (0, b"")
+    async with running(sys.executable, EXAMPLES / name, *arguments) as process:
+        yield (await line(process)).rstrip("/")
+        await stop(process, 0)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +43,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
 
 
 async def test_reply() -> None:
-    assert await output("reply.py") == [
+    assert await lines("reply.py") == [
         "server says: welcome",
         "reply: {'you said': {'hello': 'world'}}",
         "server says: anybody?",
@@ -76,7 +52,7 @@ async def test_reply() -> None:
 
 
 async def test_rpc() -> None:
-    assert await output("rpc.py") == [
+    assert await lines("rpc.py") == [
         "3",
         "HELLO, Ada!",
         "400 not by zero {'a': 1}",
@@ -86,15 +62,15 @@ async def test_rpc() -> None:
 
 
 async def test_auth() -> None:
-    assert await output("auth.py") == ["connected: True", "refused: Remote Connection Closed"]
+    assert await lines("auth.py") == ["connected: True", "refused: Remote Connection Closed"]
 
 
 async def test_binary() -> None:
-    assert await output("binary.py") == ["b'\\xff\\x01\\x00'", "{'name': 'zeros', 'bytes': 3000000}"]
+    assert await lines("binary.py") == ["b'\\xff\\x01\\x00'", "{'name': 'zeros', 'bytes': 3000000}"]
 
 
 async def test_e2e() -> None:
-    assert await output("e2e.py") == [
+    assert await lines("e2e.py") == [
         "security: plain",
         "the server has an encrypted link",
         "security: legacy",
@@ -104,7 +80,7 @@ async def test_e2e() -> None:
 
 
 async def test_proxy() -> None:
-    assert await output("proxy.py") == [
+    assert await lines("proxy.py") == [
         "{'bob got': 'for Bob alone'} Hello Ann!",
         "through a relay: True - encrypted: True",
         "the relay stopped: Proxy Connection Closed",
@@ -112,14 +88,14 @@ async def test_proxy() -> None:
 
 
 async def test_time_sync() -> None:
-    there, trip, again = await output("time_sync.py")
+    there, trip, again = await lines("time_sync.py")
     assert re.fullmatch(r"there it is \d\d:\d\d:\d\d", there)
     assert re.fullmatch(r"round trip \d+ ms, ahead of us by -?\d+ ms", trip)
     assert again == "measured again: True"
 
 
 async def test_heartbeats() -> None:
-    assert await output("heartbeats.py") == [
+    assert await lines("heartbeats.py") == [
         *["alive, and answers within a second: True"] * 3,
         "lost: Remote Connection Closed",
     ]
@@ -127,7 +103,7 @@ async def test_heartbeats() -> None:
 
 async def test_http_server(tmp_path: Path) -> None:
     jar = tmp_path / "jar"
-    async with serving("http_server.py", "0") as url:
+    async with serving("http_server.py", 0) as url:
         cookies = ("-b", jar, "-c", jar)
         for text in (b"visit 1\n", b"visit 2\n"):
             assert await curl(*cookies, f"{url}/") == text
@@ -141,12 +117,12 @@ async def test_http_server(tmp_path: Path) -> None:
 
 async def test_https_server(tls: tuple[Path, Path, Path]) -> None:
     cert, key, ca = tls
-    async with serving("https_server.py", cert, key, "0") as url:
+    async with serving("https_server.py", cert, key, 0) as url:
         assert await curl("--cacert", ca, f"{url}/") == b"hello, encrypted\n"
 
 
 async def test_static_files() -> None:
-    async with serving("static_files.py", ROOT, "0") as url:
+    async with serving("static_files.py", ROOT, 0) as url:
         here = Path(__file__)
         assert await curl(f"{url}/{here.relative_to(ROOT)}") == here.read_bytes()
         assert (
@@ -155,11 +131,11 @@ async def test_static_files() -> None:
 
 
 async def test_refused_upgrade() -> None:
-    refused, connected = await output("refused_upgrade.py")
+    refused, connected = await lines("refused_upgrade.py")
     assert refused.startswith("refused: Unexpected server response: ")
     assert "401" in refused
     assert connected == "connected"
 
 
 async def test_wss(tls: tuple[Path, Path, Path]) -> None:
-    assert await output("wss.py", *tls) == ["stressed", "a certificate that nobody vouches for is refused"]
+    assert await lines("wss.py", *tls) == ["stressed", "a certificate that nobody vouches for is refused"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from typing import Any
 
 import pytest
 
-from tests.anysocket.site import curl, port_of, run, site
+from tests.anysocket.site import port_of, site
 from tests.node.serving import get, post, request
+from tests.programs import curl, output
 from tests.raw import connect, until
 from wirehop import AnyHTTPPeer, AnySocket
 from wirehop.errors import ConnectionClosed
@@ -305,8 +305,7 @@ async def test_curl_streams_both_ways() -> None:
             peer.end()
 
         url = f"http://127.0.0.1:{port_of(server)}/"
-        command = ("curl", "-sSq", "--noproxy", "*", "-T", "-", "-X", "POST", url)
-        assert await run(*command, stdin=b"abc" * 500_000) == b"ABC" * 500_000
+        assert await curl("-T", "-", "-X", "POST", url, stdin=b"abc" * 500_000) == b"ABC" * 500_000
 
 
 FETCH = """
@@ -333,8 +332,6 @@ const say = (...values) => console.log(JSON.stringify(values));
 
 
 async def test_what_fetch_of_node_sees(tmp_path: Any) -> None:
-    if shutil.which("node") is None:
-        pytest.skip("node is not installed")
     (tmp_path / "@file").write_text("0123456789")
     async with site(body_limit=1000) as (server, router, _):
 
@@ -359,8 +356,8 @@ async def test_what_fetch_of_node_sees(tmp_path: Any) -> None:
         router.post("/large", lambda peer: peer.end())
         router.static("/files", tmp_path)
         server.on("error", lambda error: None)
-        output = await run("node", "-e", FETCH, f"http://127.0.0.1:{port_of(server)}")
-        assert output.decode().splitlines() == [
+        seen = await output("node", "-e", FETCH, f"http://127.0.0.1:{port_of(server)}")
+        assert seen.decode().splitlines() == [
             '[200,"text/plain;charset=utf-8","blåbær"]',
             "[0,255,233]",
             "[413]",

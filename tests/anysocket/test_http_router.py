@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 from tests.anysocket.site import site
 from tests.node.serving import chunked, get, post, request
+from tests.programs import curl
 from tests.raw import Raw, connect, until
 from wirehop import AnyHTTPPeer, AnyHTTPRouter, AnySocket
 
@@ -425,17 +425,6 @@ async def test_an_http_listener_has_no_websockets() -> None:
 # --- curl
 
 
-async def curl(*arguments: str) -> tuple[int, str]:
-    if shutil.which("curl") is None:
-        pytest.skip("curl is not installed")
-    process = await asyncio.create_subprocess_exec(
-        "curl", "-s", "--max-time", "20", *arguments, stdout=asyncio.subprocess.PIPE
-    )
-    output, _ = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, output.decode()
-
-
 async def test_what_curl_asks(tmp_path: Path) -> None:
     async with AnySocket() as server:
 
@@ -449,14 +438,13 @@ async def test_what_curl_asks(tmp_path: Path) -> None:
 
         listener = await server.listen("ws", ip="127.0.0.1", port=0)
         base = f"http://127.0.0.1:{listener.port}"
-        assert await curl(f"{base}/page") == (0, "hello\n")
+        assert await curl(f"{base}/page") == b"hello\n"
         # From one mebibyte on curl waits for "100 Continue" before it sends the body.
         (tmp_path / "body").write_text("y" * 2_000_000)
-        code, text = await curl("--data-binary", f"@{tmp_path}/body", f"{base}/echo")
-        assert (code, len(text)) == (0, 2_000_000)
-        assert await curl("-d", "a=b", f"{base}/echo") == (0, "a=b")
-        assert await curl("-d", "a=b", "-H", "Transfer-Encoding: chunked", f"{base}/echo") == (0, "a=b")
-        assert await curl("-H", "Expect: 100-continue", "-d", "a=b", f"{base}/echo") == (0, "a=b")
-        code, text = await curl("-w", "%{http_code} %{num_connects}\n", f"{base}/page", f"{base}/nowhere")
-        assert (code, text) == (0, "hello\n200 1\n404 0\n")
-        assert (await curl("-I", "-o", "/dev/null", "-w", "%{http_code}", f"{base}/page")) == (0, "404")
+        assert len(await curl("--data-binary", f"@{tmp_path}/body", f"{base}/echo")) == 2_000_000
+        assert await curl("-d", "a=b", f"{base}/echo") == b"a=b"
+        assert await curl("-d", "a=b", "-H", "Transfer-Encoding: chunked", f"{base}/echo") == b"a=b"
+        assert await curl("-H", "Expect: 100-continue", "-d", "a=b", f"{base}/echo") == b"a=b"
+        connects = ("-w", "%{http_code} %{num_connects}\n")
+        assert await curl(*connects, f"{base}/page", f"{base}/nowhere") == b"hello\n200 1\n404 0\n"
+        assert await curl("-I", "-o", "/dev/null", "-w", "%{http_code}", f"{base}/page") == b"404"

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from tests.anysocket.site import curl, port_of, site
+from tests.anysocket.site import port_of, site
 from tests.node.serving import get
+from tests.programs import curl
 from tests.raw import Raw, Response, connect, until
 from wirehop import AnyHTTPPeer, AnySocket
 from wirehop.anysocket.http import static

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.anysocket.site import curl
 from tests.node.serving import get
+from tests.programs import curl
 from tests.raw import connect, until
 from wirehop import AnyHTTPPeer, AnyPeer, AnySocket
 from wirehop.node import tcp

@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-import socket
 import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.browser.chromium import Chromium
-
-ROOT = Path(__file__).parents[2]
-
-
-@asynccontextmanager
-async def running(path: Path, *arguments: str) -> AsyncIterator[Process]:
-    process = await asyncio.create_subprocess_exec(sys.executable, path, *arguments, stdout=PIPE)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        await process.communicate()
-        process._transport.close()  # type: ignore[attr-defined]
+from tests.programs import ROOT, free_port, line, listens, programs, running, written
 
 
 async def test_the_chat(chromium: Chromium) -> None:
-    async with running(ROOT / "examples/browser/chat.py", "0") as server:
-        assert server.stdout is not None
-        url = (await server.stdout.readline()).decode().strip()
+    async with running(sys.executable, ROOT / "examples/browser/chat.py", 0) as server:
+        url = await line(server)
         async with chromium.page(url) as one, chromium.page(url) as other:
             for page in (one, other):
                 await page.shows("#state", "You are ")
@@ -43,22 +25,12 @@ async def test_the_chat(chromium: Chromium) -> None:
 
 
 async def test_the_first_page_of_the_guide(chromium: Chromium, tmp_path: Path) -> None:
-    guide = (ROOT / "docs/browser.md").read_text()
-    (program,) = re.findall(r"```python\n(# page\.py.*?)```", guide, re.S)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    (tmp_path / "page.py").write_text(program.replace("3000", str(port)))
-    async with running(tmp_path / "page.py"):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except ConnectionRefusedError:
-                await asyncio.sleep(0.01)
-            else:
-                break
-        writer.close()
-        await writer.wait_closed()
+    guide = ROOT / "docs/browser.md"
+    port = free_port()
+    async with running(sys.executable, written(programs(guide)["page.py"], tmp_path, port)):
+        await listens(port)
         async with chromium.page(f"http://127.0.0.1:{port}/") as page:
+            says = re.search(r"the page says `(.*?)`", guide.read_text())
+            await page.shows("p", says[1])  # type: ignore[index]
             # The icon that this page does not name.
-            await page.shows("p", re.search(r"the page says `(.*?)`", guide)[1])  # type: ignore[index]
             page.errors.clear()

@@ -10,7 +10,6 @@ import contextlib
 import json
 import resource
 import signal
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import pytest
 from tests.anysocket.stranger import connected
 from tests.faults import Proxy, proxy_to
 from tests.hostile.running import MIB, PROGRAMS, House, Running, attack, case, get, post, websocket
+from tests.programs import WIREHOP, output
 from tests.raw import Raw, connect, until
 from wirehop import AnySocket, SockhopClient
 from wirehop.errors import ConnectionClosed
@@ -280,18 +280,7 @@ async def test_the_clock_is_set(days: int, running: Running, loop_name: str) -> 
 
 
 async def test_case_56_children_and_disks_that_fail(loop_name: str) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "wirehop.cli",
-        "run",
-        PROGRAMS / "outcomes.py",
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    said, complaints = await process.communicate()
-    process._transport.close()  # type: ignore[attr-defined]
-    assert (process.returncode, complaints) == (0, b"")
+    said = await output(*WIREHOP, "run", PROGRAMS / "outcomes.py")
     outcomes = [json.loads(line) for line in said.splitlines()]
     assert [outcome.pop("name") for outcome in outcomes] == [
         "a file on a full disk",

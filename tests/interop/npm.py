@@ -7,13 +7,14 @@ import hashlib
 import itertools
 import json
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.programs import free_port
 
 NODE = Path(__file__).parent / "node"
 
@@ -67,8 +68,7 @@ class Npm:
 
     async def listen(self, **options: Any) -> int:
         """Listen on a free port, which npm cannot pick itself."""
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port: int = free.getsockname()[1]
+        port = free_port()
         await self("listen", {"host": "127.0.0.1", "port": port, **options})
         return port
 

@@ -19,14 +19,13 @@ from typing import Any
 import pytest
 
 from tests.conftest import LOOPS
+from tests.interop.npm import NODE
 from tests.interop.routes import through
 from tests.node.serving import serve
+from tests.programs import CURL, ROOT, curl, ended, output
 from tests.raw import until
 from wirehop.errors import ConnectionClosed
 from wirehop.node import http as wirehop_http
-
-ROOT = Path(__file__).parent.parent.parent
-NODE = Path(__file__).parent / "node"
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -77,38 +76,20 @@ class Handler:
             raise
 
 
-async def run(*command: str | Path, stdin: bytes | None = None) -> tuple[bytes, str]:
-    """The output of a command, on stdout and on stderr."""
-    if shutil.which(command[0]) is None:
-        pytest.skip(f"{command[0]} is not installed")
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        # Who does not read its input may be gone before any can be written.
-        stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        stdout, stderr = await process.communicate(stdin)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == 0, stderr.decode()
-    return stdout, stderr.decode()
-
-
 # --- curl
 
 
-async def curl(*options: str | Path, stdin: bytes | None = None) -> tuple[bytes, str]:
-    return await run("curl", "-sSq", "--noproxy", "*", *options, stdin=stdin)
+async def verbose(*options: str | Path, stdin: bytes | None = None) -> tuple[bytes, str]:
+    """What curl prints, and what it reports of its way."""
+    status, stdout, log = await ended(*CURL, "-v", *options, stdin=stdin)
+    assert status == 0, log.decode()
+    return stdout, log.decode()
 
 
 async def test_curl_keeps_its_connection() -> None:
     async with serve(Handler()) as server:
         url = f"http://127.0.0.1:{await through(server.port)}/hello"
-        stdout, _ = await curl("-w", " %{num_connects}\n", f"{url}?1", f"{url}?2", f"{url}?3")
+        stdout = await curl("-w", " %{num_connects}\n", f"{url}?1", f"{url}?2", f"{url}?3")
         assert stdout == b"hello 1 1\nhello 2 0\nhello 3 0\n"
 
 
@@ -117,10 +98,10 @@ async def test_curl_uploads_in_chunks() -> None:
     async with serve(Handler()) as server:
         url = f"http://127.0.0.1:{await through(server.port)}/echo"
         chunked = ("-H", "Transfer-Encoding: chunked")
-        stdout, log = await curl("-v", *chunked, "--data-binary", "@-", url, url, stdin=body)
+        stdout, log = await verbose(*chunked, "--data-binary", "@-", url, url, stdin=body)
         assert log.count("> Transfer-Encoding: chunked") == 2
         assert stdout == body * 2
-        stdout, log = await curl("-v", "-T", "-", url, stdin=body)
+        stdout, log = await verbose("-T", "-", url, stdin=body)
         assert "> Transfer-Encoding: chunked" in log
         assert stdout == body
 
@@ -131,8 +112,8 @@ async def test_curl_waits_for_100_continue(tmp_path: Path) -> None:
     async with serve(Handler()) as server:
         url = f"http://127.0.0.1:{await through(server.port)}/echo"
         # An hour: without the word of the server the test would end at its deadline.
-        patient = ("-v", "--expect100-timeout", "3600", "-H", "Expect: 100-continue")
-        stdout, log = await curl(*patient, "-T", tmp_path / "body", url)
+        patient = ("--expect100-timeout", "3600", "-H", "Expect: 100-continue")
+        stdout, log = await verbose(*patient, "-T", tmp_path / "body", url)
         assert stdout == body
         assert "< HTTP/1.1 100 Continue" in log
 
@@ -140,7 +121,7 @@ async def test_curl_waits_for_100_continue(tmp_path: Path) -> None:
 async def test_curl_asks_for_the_head() -> None:
     async with serve(Handler()) as server:
         url = f"http://127.0.0.1:{await through(server.port)}/hello"
-        stdout, log = await curl("-v", "-I", url, "--next", "-sS", "--noproxy", "*", f"{url}?x")
+        stdout, log = await verbose("-I", url, "--next", *CURL[1:], f"{url}?x")
         head, _, body = stdout.partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 OK\r\n")
         assert b"\r\nContent-Length: 6\r\n" in head
@@ -151,12 +132,12 @@ async def test_curl_asks_for_the_head() -> None:
 async def test_curl_speaks_http_1_0() -> None:
     async with serve(Handler()) as server:
         base = f"http://127.0.0.1:{await through(server.port)}"
-        stdout, _ = await curl("-i", "--http1.0", f"{base}/hello?x")
+        stdout = await curl("-i", "--http1.0", f"{base}/hello?x")
         head, _, body = stdout.partition(b"\r\n\r\n")
         assert b"\r\nConnection: close" in head
         assert body == b"hello x"
         # No chunks: the end of the connection is the end of the body.
-        stdout, _ = await curl("-i", "--http1.0", "--data-binary", "@-", f"{base}/stream", stdin=CHUNK)
+        stdout = await curl("-i", "--http1.0", "--data-binary", "@-", f"{base}/stream", stdin=CHUNK)
         head, _, body = stdout.partition(b"\r\n\r\n")
         assert b"Transfer-Encoding" not in head
         assert body == CHUNK
@@ -166,10 +147,10 @@ async def test_curl_offers_http_2() -> None:
     """An upgrade that is ignored, with a body and without."""
     async with serve(Handler()) as server:
         base = f"http://127.0.0.1:{await through(server.port)}"
-        stdout, log = await curl("-v", "--http2", "-d", "body", f"{base}/echo", f"{base}/echo")
+        stdout, log = await verbose("--http2", "-d", "body", f"{base}/echo", f"{base}/echo")
         assert "> Upgrade: h2c" in log
         assert stdout == b"bodybody"
-        stdout, log = await curl("-v", "--http2", f"{base}/hello?1", f"{base}/hello?2")
+        stdout, log = await verbose("--http2", f"{base}/hello?1", f"{base}/hello?2")
         assert "> Upgrade: h2c" in log
         assert stdout == b"hello 1hello 2"
 
@@ -178,9 +159,9 @@ async def test_curl_sends_too_many_headers() -> None:
     async with serve(Handler()) as server:
         url = f"http://127.0.0.1:{await through(server.port)}/hello"
         large = [option for number in range(20) for option in ("-H", f"X-{number}: {'x' * 1000}")]
-        stdout, _ = await curl("-w", "%{http_code}", *large, url)
+        stdout = await curl("-w", "%{http_code}", *large, url)
         assert stdout == b"431"
-        assert (await curl(url))[0] == b"hello "
+        assert await curl(url) == b"hello "
 
 
 # --- Node
@@ -188,9 +169,7 @@ async def test_curl_sends_too_many_headers() -> None:
 
 async def node(server: wirehop_http.Server, scenario: str) -> tuple[Any, int]:
     """The result of a scenario of ``http_client.js``, and over how many connections."""
-    stdout, stderr = await run("node", NODE / "http_client.js", str(await through(server.port)), scenario)
-    assert stderr == ""
-    seen = json.loads(stdout)
+    seen = json.loads(await output("node", NODE / "http_client.js", await through(server.port), scenario))
     return seen["result"], seen["connections"]
 
 
@@ -248,10 +227,8 @@ async def test_node_leaves_in_the_middle(scenario: str, path: str) -> None:
 
 async def test_wrk_sees_no_error() -> None:
     async with serve(Handler()) as server:
-        stdout, _ = await run(
-            "wrk", "-t1", "-c16", "-d1s", f"http://127.0.0.1:{await through(server.port)}/hello"
-        )
-        report = stdout.decode()
+        url = f"http://127.0.0.1:{await through(server.port)}/hello"
+        report = (await output("wrk", "-t1", "-c16", "-d1s", url)).decode()
         requests = re.search(r"(\d+) requests in", report)
         assert requests is not None, report
         assert int(requests[1]) > 100
@@ -286,8 +263,7 @@ class Site:
     def curl(self, *options: str | Path, stdout: Any = subprocess.PIPE) -> bytes:
         if shutil.which("curl") is None:
             pytest.skip("curl is not installed")
-        command = ["curl", "-sSq", "--noproxy", "*", "--fail", *options]
-        return subprocess.run(command, check=True, stdout=stdout).stdout
+        return subprocess.run([*CURL, "--fail", *options], check=True, stdout=stdout).stdout
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"

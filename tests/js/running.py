@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import LOOPS
+from tests.programs import ENVIRONMENT
 from wirehop.js import ENGINES, installed
 
 EVERYWHERE = [
@@ -29,8 +29,6 @@ _COMMAND = {
     "uvloop": "",
     "asyncio": "sys.modules['uvloop'] = None; ",
 }
-
-ENVIRONMENT = {**os.environ, "PYTHONASYNCIODEBUG": "", "PYTHONWARNINGS": "error"}
 
 
 def command(where: Where, script: Path | str, *arguments: str, remote: bool = False) -> list[str]:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.js.running import ENVIRONMENT, EVERYWHERE, Where, command, run, run_text
+from tests.js.running import EVERYWHERE, Where, command, run, run_text
+from tests.programs import ENVIRONMENT
 from wirehop import js
 from wirehop.cli import main
 from wirehop.js import engines

@@ -120,12 +120,6 @@ def nobody_accepts() -> Iterator[int]:
                 sock.close()
 
 
-def free_port() -> int:
-    """A port on which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 def tls() -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """The contexts of a server for "localhost", and of a client that trusts it."""
     authority = trustme.CA()

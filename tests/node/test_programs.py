@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.programs import ENVIRONMENT
 
 PROGRAMS = sorted((Path(__file__).parent / "programs").glob("*.py"))
 
@@ -24,7 +25,7 @@ def test_program(program: Path) -> None:
         capture_output=True,
         text=True,
         timeout=60,
-        env={**os.environ, "PYTHONASYNCIODEBUG": "", "PYTHONWARNINGS": "error"},
+        env=ENVIRONMENT,
     )
     assert ended.returncode == 0, ended.stderr
     assert all(line.startswith("DEBUG: ") for line in ended.stderr.splitlines()), ended.stderr

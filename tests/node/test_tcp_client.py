@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.node.recording import Recorder, free_port, nobody_accepts, serving, tls, wired
+from tests.node.recording import Recorder, nobody_accepts, serving, tls, wired
+from tests.programs import free_port
 from tests.raw import until
 from wirehop.errors import ConnectionClosed
 from wirehop.node import alive, tcp

@@ -3,37 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
-import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.programs import WIREHOP, ended, line, output, running
 from tests.sockhop.linking import Told
 from wirehop import SockhopClient, SockhopServer
 from wirehop.cli import main
 
-
-@asynccontextmanager
-async def cli(*arguments: str | Path) -> AsyncIterator[Process]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "wirehop.cli", "sockhop", *arguments, stdin=PIPE, stdout=PIPE, stderr=PIPE
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
-
-
-async def line(process: Process) -> str:
-    assert process.stdout is not None
-    return (await process.stdout.readline()).decode().rstrip("\n")
+SOCKHOP = (*WIREHOP, "sockhop")
 
 
 def type_in(process: Process, text: str) -> None:
@@ -43,7 +26,7 @@ def type_in(process: Process, text: str) -> None:
 
 async def test_listen(tmp_path: Path) -> None:
     path = tmp_path / "s"
-    async with cli("listen", "--path", path) as process:
+    async with running(*SOCKHOP, "listen", "--path", path, stdin=PIPE) as process:
         assert (await line(process)).startswith(f"listening at {path};")
         async with SockhopClient(path=path) as client:
             told = Told(client)
@@ -66,7 +49,7 @@ async def test_listen(tmp_path: Path) -> None:
 async def test_connect() -> None:
     async with SockhopServer(port=0) as server:
         told = Told(server)
-        async with cli("connect", "--port", str(server.port)) as process:
+        async with running(*SOCKHOP, "connect", "--port", server.port, stdin=PIPE) as process:
             _, session = await told.args("connect")
             session.send([1])
             assert await line(process) == "Array [1]"
@@ -81,15 +64,14 @@ async def test_connect() -> None:
 async def test_requests() -> None:
     async with SockhopServer(port=0) as server:
         server.on("request", lambda req, res, meta: [res.write(req.data), res.end()])
-        async with cli("connect", "--port", str(server.port), "--request") as process:
-            said, error = await process.communicate(b"5\n")
-            assert (said.decode(), error) == ("answer Number 5\nanswer Object {}\n", b"")
+        said = await output(*SOCKHOP, "connect", "--port", server.port, "--request", stdin=b"5\n")
+        assert said == b"answer Number 5\nanswer Object {}\n"
 
 
 async def test_json_lines_and_a_server_that_leaves() -> None:
     async with SockhopServer(port=0, peer_type="json", allow_non_objects=True) as server:
         told = Told(server)
-        async with cli("connect", "--port", str(server.port), "--json") as process:
+        async with running(*SOCKHOP, "connect", "--port", server.port, "--json", stdin=PIPE) as process:
             type_in(process, "{}\n")
             assert await told.first("receive") == {}
             await server.disconnect()
@@ -97,11 +79,9 @@ async def test_json_lines_and_a_server_that_leaves() -> None:
 
 
 async def test_nobody_listens(tmp_path: Path) -> None:
-    async with cli("connect", "--path", tmp_path / "nobody") as process:
-        _, error = await process.communicate()
-        assert process.returncode == 1
-        assert error.startswith(b"wirehop: ")
-        assert error.count(b"\n") == 1
+    status, _, error = await ended(*SOCKHOP, "connect", "--path", tmp_path / "nobody")
+    assert status == 1
+    assert re.fullmatch(rb"wirehop: .*\n", error)
 
 
 @pytest.mark.parametrize("arguments", [[], ["talk"], ["listen", "--port", "x"], ["listen", "--request"]])

@@ -8,18 +8,13 @@ from typing import Any
 
 import pytest
 
+from tests.programs import free_port
 from tests.raw import until
 from tests.sockhop.linking import Told, linked, strange_server
 from wirehop import SockhopClient, SockhopServer
 from wirehop.core.loops import PerLoop
 from wirehop.errors import ConnectionClosed, LimitExceeded, SockhopError
 from wirehop.node import alive
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
 
 
 def is_kept_alive(thing: object) -> bool:

@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import re
-import shutil
 import sys
-from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import pytest
 
-from tests.test_docs import free_port
+from tests.interop.npm import NODE
+from tests.programs import ROOT, free_port, line, output, programs, running, written
 
-ROOT = Path(__file__).parent.parent.parent
-NODE_MODULES = ROOT / "tests/interop/node/node_modules"
-GUIDE = (ROOT / "docs/sockhop.md").read_text()
-PROGRAMS = {
-    name: text for text, name in re.findall(r"```(?:python|js)\n((?:#|//) (\w+\.\w+).*?)```", GUIDE, re.S)
-}
-
-
-async def run(*command: str | Path, **environment: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        *command, stdout=PIPE, stderr=PIPE, env={**os.environ, **environment}
-    )
-
-
-async def end(process: asyncio.subprocess.Process) -> None:
-    process.kill()
-    await process.communicate()
+GUIDE = ROOT / "docs/sockhop.md"
+PROGRAMS = programs(GUIDE)
 
 
 def test_every_program_is_run_here() -> None:
@@ -40,44 +22,31 @@ def test_every_program_is_run_here() -> None:
 @pytest.mark.parametrize("client", ["client.py", "client.js"])
 async def test_the_programs_of_the_guide(client: str, tmp_path: Path) -> None:
     port = free_port()
-    for name, text in PROGRAMS.items():
-        (tmp_path / name).write_text(text.replace("50000", str(port)))
-    server = await run(sys.executable, tmp_path / "server.py")
-    try:
-        assert server.stdout is not None
-        assert (await server.stdout.readline()).decode() == f"listening on {port}\n"
-        runner = sys.executable if client.endswith(".py") else shutil.which("node")
-        if runner is None or not (NODE_MODULES / "sockhop").exists():
-            pytest.skip("node or sockhop is not installed")
-        asking = await run(runner, tmp_path / client, NODE_PATH=str(NODE_MODULES))
-        said, error = await asking.communicate()
-        assert (error, asking.returncode) == (b"", 0)
-        shown = said.decode()
-        if client.endswith(".py"):
-            block = re.search(r"The client prints\n\n(.*?)\n\n", GUIDE, re.S)
+    asking = written(PROGRAMS[client], tmp_path, port)
+    async with running(sys.executable, written(PROGRAMS["server.py"], tmp_path, port)) as server:
+        assert await line(server) == f"listening on {port}"
+        if client == "client.py":
+            block = re.search(r"The client prints\n\n(.*?)\n\n", GUIDE.read_text(), re.S)
             assert block
-            assert shown == re.sub(r"^    ", "", block[1], flags=re.M) + "\n"
+            shown = re.sub(r"^    ", "", block[1], flags=re.M) + "\n"
+            assert (await output(sys.executable, asking)).decode() == shown
         else:
-            assert shown == '{"name":"double","size":4}\nNumber 0\nNumber 1\nNumber 2\nObject {}\n'
-        assert await server.stdout.readline() == b"Widget Widget(name='small', size=2)\n"
-    finally:
-        await end(server)
+            if not (NODE / "node_modules/sockhop").exists():
+                pytest.skip("sockhop is not installed")
+            said = await output("node", asking, NODE_PATH=str(NODE / "node_modules"))
+            assert said == b'{"name":"double","size":4}\nNumber 0\nNumber 1\nNumber 2\nObject {}\n'
+        assert await line(server) == "Widget Widget(name='small', size=2)"
 
 
 async def test_the_program_of_the_readme(tmp_path: Path) -> None:
-    (program,) = re.findall(r"```python\n(# widgets\.py.*?)```", (ROOT / "README.md").read_text(), re.S)
-    (tmp_path / "widgets.py").write_text(program)
-    said, error = await (await run(sys.executable, tmp_path / "widgets.py")).communicate()
-    assert (said, error) == (b"Widget Widget(name='double', size=4)\n", b"")
+    program = written(programs(ROOT / "README.md")["widgets.py"], tmp_path, free_port())
+    said = await output(sys.executable, program)
+    assert said == b"Widget Widget(name='double', size=4)\n"
 
 
 async def test_the_inventory(tmp_path: Path) -> None:
-    script = ROOT / "examples/sockhop/inventory.py"
-    server = await run(sys.executable, script, TMPDIR=str(tmp_path))
-    try:
-        assert server.stdout is not None
-        assert (await server.stdout.readline()).startswith(b"serving at ")
-        said, error = await (await run(sys.executable, script, "bolt", TMPDIR=str(tmp_path))).communicate()
-        assert (said, error) == (b"  120 bolt\n   20 bolt, long\n", b"")
-    finally:
-        await end(server)
+    inventory = (sys.executable, ROOT / "examples/sockhop/inventory.py")
+    async with running(*inventory, TMPDIR=str(tmp_path)) as server:
+        assert (await line(server)).startswith("serving at ")
+        said = await output(*inventory, "bolt", TMPDIR=str(tmp_path))
+        assert said == b"  120 bolt\n   20 bolt, long\n"

@@ -170,7 +170,7 @@ async def replay_requests(name: str, direction: str) -> list[Any]:
     streams: dict[str, Any] = {}
     results: dict[str, asyncio.Future[Any]] = {}
     ended: set[str] = set()
-    async with strange_server() as (raw, client, _):
+    async with strange_server() as (raw, client, told):
         for frame in load(name)["frames"]:
             message = json.loads(frame["text"])
             body = message["data"]
@@ -188,10 +188,11 @@ async def replay_requests(name: str, direction: str) -> list[Any]:
                 await raw.send(json.dumps(message).encode() + b"\n")
                 if body["last"]:
                     ended.add(uuid)
+        await raw.send(b'{"type":"String","data":"that was all"}\n')
+        assert await told.first("receive") == "that was all"
         # Whom nobody ended there, the time did; all() hides that in JavaScript.
         got = [await result for uuid, result in results.items() if uuid in ended]
         for uuid in results.keys() - ended:
-            await until(lambda uuid=uuid: streams[uuid]._unread is not None or results[uuid].done())
             streams[uuid].end()
             got.append(await results[uuid])
         return [[{"data": data, "type": type} for data, type in packets] for packets in got]

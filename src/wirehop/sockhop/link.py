@@ -14,7 +14,7 @@ from wirehop.core.ids import new_uuid
 from wirehop.errors import LimitExceeded, SockhopError
 from wirehop.node import tcp
 from wirehop.sockhop.carrier import Carrier
-from wirehop.sockhop.meta import Meta, RemoteCallback
+from wirehop.sockhop.meta import NO_META, Meta, RemoteCallback
 from wirehop.sockhop.ping import SockhopPing, SockhopPong
 from wirehop.sockhop.request import SockhopRequest
 from wirehop.sockhop.streams import SockhopResponseReadableStream, SockhopResponseWriteableStream
@@ -54,6 +54,7 @@ class Link(Carrier):
 
     __slots__ = (
         "_callbacks",
+        "_meta",
         "_next_look",
         "_next_ping",
         "_ping_delay",
@@ -69,6 +70,8 @@ class Link(Carrier):
         self.owner = owner
         """Whose connection it is."""
         self._callbacks: dict[str, tuple[Callable[..., Any], float]] = {}
+        self._meta: Meta = NO_META
+        """What was told beside the last value, which serves the next one of the same type."""
         self._next_look = math.inf
         self._ping_delay = 0.0
         self._next_ping = math.inf
@@ -145,13 +148,14 @@ class Link(Carrier):
 
     def _read(self, lines: Iterator[bytes]) -> None:
         options = self._options
+        meta: Meta | None
         bad = 0
         for line in lines:
             try:
                 if not options.is_wrapped:
                     value = envelope.parse(line, options.allow_non_objects)
                     self._deliver(json_type(value), value, None)
-                elif line.startswith(quick.OWN):
+                elif quick.OWN <= line < quick.BEYOND_OWN:
                     self._take_own(line)
                 else:
                     # Most messages are values, and a call for each step would cost as much again.
@@ -160,14 +164,15 @@ class Link(Carrier):
                     except (ValueError, RecursionError):
                         self._take_unusual(line)
                     else:
-                        if message.callback_id or message.type in RESERVED:
+                        meta = self._meta
+                        if message.type != meta.type or message.id or message.callback_id:
+                            meta = self._meta_of(message)
+                        if meta is None:
                             self._take_unusual(line)
                         else:
                             value = message.data
                             if options.load is not None:
                                 value = options.load(message.type, value)
-                            asked = RemoteCallback(self, message.id) if message.id else None
-                            meta = Meta(message.type, self, self.session, asked)
                             self.owner.emit_pair("receive", value, meta)
             except SockhopError as error:
                 self._complain(error)
@@ -176,6 +181,15 @@ class Link(Carrier):
                     self._rest()
             if self._stopped or self.ready_state == "closed":
                 return
+
+    def _meta_of(self, message: quick.Value) -> Meta | None:
+        """What is told beside a value that differs from the one before; None for what is no value."""
+        if message.callback_id or message.type in RESERVED:
+            return None
+        if message.id:
+            return Meta(message.type, self, self.session, RemoteCallback(self, message.id))
+        self._meta = Meta(message.type, self, self.session)
+        return self._meta
 
     def _take_own(self, line: bytes) -> None:
         try:
@@ -299,6 +313,8 @@ class Link(Carrier):
     def _stop_waiting(self) -> None:
         self._next_ping = self._next_look = math.inf
         self._pings = []
+        # It knows this connection, which would wait for the cyclic collector.
+        self._meta = NO_META
         self._callbacks.clear()
         for stream in list(self.streams.values()):
             stream.end(SockhopError(STOPPED))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from wirehop.sockhop.link import Link
     from wirehop.sockhop.session import SockhopSession
 
-__all__ = ["Meta", "RemoteCallback"]
+__all__ = ["NO_META", "Meta", "RemoteCallback"]
 
 
 class RemoteCallback:
@@ -41,12 +41,15 @@ class RemoteCallback:
         return sent
 
 
-class Meta(msgspec.Struct, eq=False):
+class Meta(msgspec.Struct, eq=False, frozen=True):
     """``type`` is the name of the value's type as it was received; ``socket`` the connection;
     ``session`` that of the connection, or None at a client; ``callback`` calls the sender's
-    callback, and is None if the sender did not ask for that."""
+    callback, and is None if the sender did not ask for that.
 
-    # A Struct is made in a third of the time that __init__ takes, and one is made for each message.
+    It cannot be changed: messages in a row that differ in their values alone have it in common.
+    """
+
+    # A Struct is made in a third of the time that __init__ takes.
     type: Any
     socket: Link
     session: SockhopSession | None = None
@@ -54,3 +57,7 @@ class Meta(msgspec.Struct, eq=False):
 
     def __repr__(self) -> str:
         return f"<Meta {self.type}{'' if self.callback is None else ' with callback'}>"
+
+
+NO_META: Any = Meta(None, None)  # type: ignore[arg-type]
+"""That of no message: no type is None."""

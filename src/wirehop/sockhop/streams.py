@@ -64,11 +64,12 @@ class SockhopResponseReadableStream(EventEmitter):
 
     __slots__ = (
         "_error",
+        "_first",
         "_idle",
         "_is_taken",
         "_link",
+        "_rest",
         "_sent",
-        "_unread",
         "_unread_size",
         "_until",
         "_waiters",
@@ -87,13 +88,14 @@ class SockhopResponseReadableStream(EventEmitter):
         """Whether no packet can follow any more. Some may still wait to be taken."""
         self.deadline = math.inf
         """When it ends for want of packets, on the loop's clock."""
-        self._until = math.inf
         self._idle: float | None = None
         self._error: Exception | None = None
         self._link: Link | None = None
         self._sent: Awaitable[None] | None = None
         self._is_taken = False
-        self._unread: deque[Answer] | None = None
+        # Most answers have one packet, and a deque takes as much room as four.
+        self._first: Answer | None = None
+        self._rest: deque[Answer] | None = None
         self._unread_size = 0
         self._waiters: list[asyncio.Future[None]] | None = None
 
@@ -127,13 +129,13 @@ class SockhopResponseReadableStream(EventEmitter):
         the connection ended before, or the stream itself.
         """
         self._is_taken = True
-        while not self._unread:
+        while (packet := self._first) is None:
             if self.ended:
                 raise self._error or SockhopError("Response stream has ended")
             await self._more()
-        packet = self._unread.popleft()
-        self._unread = None
-        self.end()
+        self._first = self._rest = None
+        if not self.ended:
+            self.end()
         return packet
 
     async def all(self) -> list[Answer]:
@@ -148,14 +150,16 @@ class SockhopResponseReadableStream(EventEmitter):
 
     async def __anext__(self) -> Answer:
         self._is_taken = True
-        while not self._unread:
+        while (packet := self._first) is None:
             if self.ended:
                 if self._error is not None:
                     raise self._error
                 raise StopAsyncIteration
             await self._more()
-        packet = self._unread.popleft()
-        if not self._unread:
+        if self._rest:
+            self._first = self._rest.popleft()
+        else:
+            self._first = None
             self._unread_size = 0
         return packet
 
@@ -169,10 +173,11 @@ class SockhopResponseReadableStream(EventEmitter):
     def _opened(self, link: Link, sent: Awaitable[None], timeout: float, idle: float | None) -> None:
         self._link = link
         self._sent = sent
-        now = link.now()
-        self._until = self.deadline = now + timeout
+        now = link._loop.time()
+        self.deadline = now + timeout
         if idle is not None:
             self._idle = idle
+            self._until = self.deadline
             self.deadline = min(self._until, now + idle)
 
     def _receive(self, data: Any, type: Any, last: bool, size: int) -> None:
@@ -194,17 +199,22 @@ class SockhopResponseReadableStream(EventEmitter):
     def _keep(self, packet: Answer, size: int) -> None:
         self._unread_size += size
         if self._unread_size > MAX_UNREAD:
-            self._unread = None
+            self._first = self._rest = None
             self.end(LimitExceeded(f"more than {MAX_UNREAD} bytes of a response were waiting to be taken"))
             return
-        if self._unread is None:
-            self._unread = deque()
-        self._unread.append(packet)
+        if self._first is None:
+            self._first = packet
+        elif self._rest is None:
+            self._rest = deque((packet,))
+        else:
+            self._rest.append(packet)
         if self._waiters is not None:
             self._wake()
 
     def _more(self) -> asyncio.Future[None]:
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # CPython 3.11 asks the system for each get_running_loop().
+        loop = asyncio.get_running_loop() if self._link is None else self._link._loop
+        waiter: asyncio.Future[None] = loop.create_future()
         if self._waiters is None:
             self._waiters = [waiter]
         else:
@@ -219,15 +229,16 @@ class SockhopResponseReadableStream(EventEmitter):
 
     def _listener_added(self, event: str) -> None:
         # In the next turn: whoever adds it has yet to add the others.
-        if event == "data" and self._unread and not self._is_taken:
+        if event == "data" and self._first is not None and not self._is_taken:
             asyncio.get_running_loop().call_soon(self._tell_unread)
         elif event == "end" and self.ended:
             asyncio.get_running_loop().call_soon(self._tell_end, self.listeners("end").pop())
 
     def _tell_unread(self) -> None:
-        unread, self._unread = self._unread, None
+        unread = () if self._first is None else (self._first, *(self._rest or ()))
+        self._first = self._rest = None
         self._unread_size = 0
-        for packet in unread or ():
+        for packet in unread:
             self.emit("data", *packet)
 
     def _tell_end(self, listener: Listener) -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+import threading
 
 from wirehop.core.ids import new_id, new_uuid
 
@@ -18,6 +20,25 @@ def test_uuids_are_the_same_with_dashes() -> None:
     assert len(ids) == 2000
     for id in ids:
         assert re.fullmatch("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", id)
+
+
+def test_loops_of_several_threads_have_different_ids() -> None:
+    made: list[list[str]] = []
+
+    def make() -> None:
+        made.append([new_uuid() for _ in range(20_000)])
+
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert len({id for ids in made for id in ids}) == 80_000
 
 
 def test_a_forked_child_has_ids_of_its_own() -> None:

@@ -1,8 +1,10 @@
-"""The layout of anysocket's packets: heads, FORWARD, chunks, numbers, and base64."""
+"""The layout of anysocket's packets: heads, FORWARD, chunks, numbers, base64, and calls."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+
+from tests.anysocket.wire.calling import agree
 
 from fuzz import seeds as recorded
 from fuzz.choices import Choices
@@ -21,7 +23,8 @@ TOKENS = (
     b"11", b"12", b"13", b"14", b"15", b"16", b"21", b"22", b"23", b"6", b"17", b"01", b"\x00\x00\x00\x01",
     b"\xc3\xbf\xc3\xbf\xc3\xbf\xc3\xbf", b"\xc3\xbf", b"\xc4\x80", b"\x7f\xc3\xbf\xc3\xbf\xc3\xbf", b"{}",
     b'{"a":1}', b"1", b"2", b"\xf0\x9f\x98\x80", b"\xe4\xb8\xad", b"=", b"==", b"AAAA", b"+/", b"-_",
-    b"\x00" * 16,
+    b"\x00" * 16, b'"type":3', b'"method":[', b'"params":[', b'"bin":[', b'"0"', b"1e400", b"-0",
+    b"18446744073709551616", b"[[[[[[[[", b"\\ud800",
 )  # fmt: skip
 
 _KINDS = tuple(kind for kind in PacketType if kind is not PacketType.FORWARD)
@@ -158,13 +161,27 @@ def _numbers(data: bytes) -> None:
         knows_all = knows_all and highest - start + 1 - len(passed) <= GAP
 
 
-_WAYS: tuple[Callable[[bytes], None], ...] = (_head, _forward, _chunks, _partials, _packer, _numbers)
+def _call(data: bytes) -> None:
+    assert agree(data.decode(errors="replace")), "what is read in one step is not what is read exactly"
+
+
+_WAYS: tuple[Callable[[bytes], None], ...] = (
+    _head,
+    _forward,
+    _chunks,
+    _partials,
+    _packer,
+    _numbers,
+    _call,
+)
 
 
 def seeds() -> Iterator[bytes]:
     for number, text in enumerate(recorded.packets()):
         octets = text.encode(errors="replace")[:MAX_SIZE]
         yield bytes([1 if text.startswith("6") else 0]) + octets
+        if text[1:2] == "2":
+            yield bytes([6]) + octets[6:]
         if number % 8 == 0:
             yield bytes([2, number & 7, number & 0xFF]) + octets
     yield bytes([3]) + bytes(range(32))

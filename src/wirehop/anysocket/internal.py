@@ -6,6 +6,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from wirehop.anysocket import clock, relay, rpc
+from wirehop.anysocket.wire.calls import CallRequest
 from wirehop.anysocket.wire.packet import Internal, PacketType
 from wirehop.core import json
 from wirehop.errors import LimitExceeded, ProtocolError
@@ -15,19 +16,17 @@ if TYPE_CHECKING:
 
 __all__ = ["take"]
 
-RPC = Internal.RPC.value
 INTERNAL = PacketType.INTERNAL
 
 
 def take(peer: AnyPeer, seq: int, message: Any) -> None:
     """Do what an INTERNAL packet asks for, and answer it."""
+    if type(message) is CallRequest:
+        _call(peer, seq, message)
+        return
     kind = message.get("type") if isinstance(message, dict) else None
-    if kind == RPC:
-        answer = rpc.serve(peer, peer._socket.rpc, message)
-        if isinstance(answer, bytes):
-            _reply(peer, seq, answer)
-        else:
-            peer._start(_reply_later(peer, seq, answer), "message")
+    if kind == Internal.RPC:
+        _call(peer, seq, message)
     elif kind == Internal.SYNCED_TIME:
         _reply(peer, seq, json.dumps(clock.answer(message)))
     elif kind == Internal.PROXY:
@@ -36,6 +35,14 @@ def take(peer: AnyPeer, seq: int, message: Any) -> None:
         relay.told(peer, message)
     elif kind != Internal.RPC_NOTIFY:
         peer._break(ProtocolError("Invalid internal message", close_code=1008))
+
+
+def _call(peer: AnyPeer, seq: int, request: CallRequest | dict[str, Any]) -> None:
+    answer = rpc.serve(peer, peer._socket.rpc, request)
+    if isinstance(answer, bytes):
+        _reply(peer, seq, answer)
+    else:
+        peer._start(_reply_later(peer, seq, answer), "message")
 
 
 async def _reply_later(peer: AnyPeer, seq: int, answer: Coroutine[Any, Any, bytes]) -> None:

@@ -12,6 +12,7 @@ import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from wirehop.anysocket.wire.calls import CallRequest
 from wirehop.anysocket.wire.packer import Packer
 from wirehop.anysocket.wire.packet import Internal
 from wirehop.core import json
@@ -84,9 +85,11 @@ def _declared(kind: type, name: str) -> Any:
     return None
 
 
-def serve(peer: AnyPeer, rpc: object, request: dict[str, Any]) -> bytes | Coroutine[Any, Any, bytes]:
+def serve(
+    peer: AnyPeer, rpc: object, request: CallRequest | dict[str, Any]
+) -> bytes | Coroutine[Any, Any, bytes]:
     """Run the function that a request names. Returns the answer as JSON text, or what will."""
-    path = request.get("method")
+    path = request.method if isinstance(request, CallRequest) else request.get("method")
     function = find(rpc, path)
     if function is None:
         return json.dumps({"error": "Method not found!", "details": _details(path), "code": 404})
@@ -106,9 +109,15 @@ async def _serve_later(result: Awaitable[Any], path: Any) -> bytes:
         return _failure(error, path)
 
 
-def _arguments(request: dict[str, Any]) -> list[Any]:
-    arguments = request.get("params")
-    binary = request.get("bin")
+def _arguments(request: CallRequest | dict[str, Any]) -> list[Any]:
+    arguments: Any
+    binary: Any
+    if isinstance(request, CallRequest):
+        arguments, binary = request.params, request.bin
+        if not binary:
+            return request.params
+    else:
+        arguments, binary = request.get("params"), request.get("bin")
     if type(arguments) is not list:
         raise RemoteError("packet.msg.params is not iterable")
     if type(binary) is not list:

@@ -24,15 +24,33 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from enum import Enum
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 import orjson
 
-__all__ = ["MAX_DEPTH", "dumps", "loads", "plain"]
+__all__ = ["MAX_DEPTH", "Exact", "dumps", "loads", "plain"]
 
 MAX_DEPTH = 1024
 """Nesting that :func:`loads` accepts; deeper text is refused, as orjson does."""
+
+EXACT_DEPTH = 8
+"""How deep :data:`Exact` may be nested."""
+
+
+def _nested(depth: int) -> Any:
+    integer = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+    value: Any = str | integer | float | bool | None
+    for _ in range(depth):
+        value = str | integer | float | bool | None | list[value] | dict[str, value]
+    return value
+
+
+Exact = _nested(EXACT_DEPTH)
+"""Any value of which msgspec and :func:`loads` say the same, as a type for msgspec: it makes objects of a
+text without a dict in between, in half of the time, and what it refuses is for :func:`loads`. To that
+end it is held to integers of 64 bits and to a depth that JSON can have anywhere."""
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 
+import msgspec
+
+from wirehop.anysocket.wire.calls import CallRequest
 from wirehop.anysocket.wire.packet import PacketType
 from wirehop.anysocket.wire.protocol import Packet, Protocol, Rules
 from wirehop.core import json
@@ -22,9 +26,15 @@ class Side:
 
     def take(self, frame: bytes, now: float) -> None:
         packet = self.protocol.receive(frame.decode(), now)
-        if packet is None:
-            return
-        self.got.append(packet)
+        if packet is not None:
+            self.get([packet])
+
+    def get(self, packets: Iterable[Packet]) -> None:
+        """Keep what was delivered, with calls as what they are on the wire."""
+        for kind, seq, value in packets:
+            if isinstance(value, CallRequest):
+                value = msgspec.structs.asdict(value)
+            self.got.append((kind, seq, value))
 
     def values(self, kind: PacketType = PacketType.LINK) -> list[object]:
         return [value for of, _, value in self.got if of is kind]
@@ -53,10 +63,10 @@ class Pair:
         self.carry()
         self.server.protocol.authenticate(server_auth)
         self.server.protocol.accept(self.now)
-        self.server.got += self.server.protocol.release(self.now)
+        self.server.get(self.server.protocol.release(self.now))
         self.carry()
         self.client.protocol.accept(self.now)
-        self.client.got += self.client.protocol.release(self.now)
+        self.client.get(self.client.protocol.release(self.now))
         self.carry()
 
 

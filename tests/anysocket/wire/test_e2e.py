@@ -486,7 +486,7 @@ def test_numbers_are_not_used_twice_with_the_same_keys() -> None:
     pair = secured()
     client = pair.client.protocol
     client._seq = LAST - 2
-    pair.server.protocol._seen._next = LAST - 1
+    pair.server.protocol._seen.upcoming = LAST - 1
     client.send(LINK, text("the last"))
     for _ in range(2):
         with pytest.raises(LimitExceeded, match="used up"):

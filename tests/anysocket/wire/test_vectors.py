@@ -58,7 +58,7 @@ def replay(frames: list[dict[str, Any]]) -> Pair:
         # What the machine answers by itself (a pong) is recorded as well.
         receiver.out.clear()
         if packet is not None:
-            receiver.got.append(packet)
+            receiver.get([packet])
             if packet[0] is PacketType.AUTH:
                 admit(receiver.protocol, answers=from_client)
     return pair

@@ -88,6 +88,7 @@ one such head to the next, and to put one together anew takes half as long again
 _in: dict[str, tuple[bool, PacketType, int]] = {}
 _out: dict[tuple[PacketType, int], bytes] = {}
 _LOW = tuple(chr(byte).encode() for byte in range(256))
+_BYTES = {chr(byte): byte for byte in range(256)}
 
 
 def is_id(value: object) -> TypeGuard[str]:
@@ -155,12 +156,10 @@ def parse_head(frame: str) -> tuple[bool, PacketType, int]:
     """
     try:
         last, kind, high = _in[frame[:5]]
-        low = ord(frame[5])
+        seq = high + _BYTES[frame[5]]
     except (KeyError, IndexError):
         return _parse_head(frame)
-    if low > 0xFF or not high + low:
-        return _parse_head(frame)
-    return last, kind, high + low
+    return (last, kind, seq) if seq else _parse_head(frame)
 
 
 def _parse_head(frame: str) -> tuple[bool, PacketType, int]:

@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from wirehop.anysocket.wire.calls import read_call
 from wirehop.anysocket.wire.chunks import Partials
 from wirehop.anysocket.wire.e2e import Random, undecipherable
 from wirehop.anysocket.wire.packet import CHUNK, INVALID, PacketType, encode, encode_head, is_id, parse_head
@@ -29,7 +30,8 @@ from wirehop.errors import LimitExceeded, PayloadTooLarge, ProtocolError
 __all__ = ["Packet", "Protocol", "Rules", "State"]
 
 Packet = tuple[PacketType, int, Any]
-"""Type, sequence number and value of a packet that is complete. The value of a HEARTBEAT is
+"""Type, sequence number and value of a packet that is complete. The value of an INTERNAL packet that
+asks for a call is a ``CallRequest``, unless it is an unusual one; that of a HEARTBEAT is
 the round trip in seconds, or None for a pong that nobody asked for; that of a SWITCH, which comes
 when the link is encrypted, is None; and that of a FORWARD, which has no number, is its frame."""
 
@@ -235,7 +237,7 @@ class Protocol:
         self._held.append(frame)
 
     def _read(self, frame: str, now: float) -> Packet | None:
-        if frame[:1] == "6":
+        if frame >= "6" and frame[0] == "6":
             return self._forward(frame)
         last, kind, seq = parse_head(frame)
         text = frame[6:]
@@ -248,10 +250,20 @@ class Protocol:
             text = whole
         elif len(text) > self._limit:
             raise PayloadTooLarge(INVALID, detail=f"a message of {len(text)} characters")
-        if seq > 0 and not self._seen.first_time(seq):
-            self.dropped += 1
-            return None
+        if seq > 0:
+            seen = self._seen
+            # As first_time() does, without a call for each packet.
+            if seq == seen.upcoming:
+                seen.upcoming += 1
+            elif not seen.first_time(seq):
+                self.dropped += 1
+                return None
         self.packets_in += 1
+        if kind is INTERNAL and seq > 0:
+            try:
+                return kind, seq, read_call(text)
+            except (ValueError, RecursionError):
+                pass
         try:
             value = json.loads(text)
         except ValueError as error:

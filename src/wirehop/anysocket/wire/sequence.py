@@ -28,22 +28,23 @@ class Seen:
     What is missing is kept as ranges, so that a jump costs no more than a step, whoever makes many.
     """
 
-    __slots__ = ("_ends", "_missing", "_next", "_starts")
+    __slots__ = ("_ends", "_missing", "_starts", "upcoming")
 
     def __init__(self) -> None:
-        # Counted on where the numbers begin again, so that what is later is always higher.
-        self._next = 1
+        self.upcoming = 1
+        """The number that follows all that were seen. It is counted on where the numbers begin again,
+        so that what is later is always higher."""
         self._starts: list[int] = []
         self._ends: list[int] = []
         self._missing = 0
 
     def first_time(self, seq: int) -> bool:
         """Whether the packet with this (positive) number is new; it is old from then on."""
-        ahead = (seq - self._next) % LAST
+        ahead = (seq - self.upcoming) % LAST
         if not ahead:
-            self._next += 1
+            self.upcoming += 1
             return True
-        if self._missing and self._fill(self._next + ahead - LAST):
+        if self._missing and self._fill(self.upcoming + ahead - LAST):
             return True
         if ahead >= LAST - BEHIND:
             return False
@@ -64,12 +65,12 @@ class Seen:
 
     def _jump(self, ahead: int) -> None:
         """Leave numbers out; of all that are missing the oldest are forgotten beyond the limit."""
-        after = self._next + ahead
+        after = self.upcoming + ahead
         gap = min(ahead, GAP)
         self._starts.append(after - gap)
         self._ends.append(after)
         self._missing += gap
-        self._next = after + 1
+        self.upcoming = after + 1
         excess = self._missing - GAP
         if excess <= 0:
             return

@@ -102,13 +102,16 @@ async def test_a_handshake_that_breaks_off() -> None:
 
 async def test_sockhop_sessions() -> None:
     async with SockhopServer(port=0) as server:
-        server.on("request", lambda req, res, meta: res.send(req.data))
+        server.on("request", lambda req, res, meta: [meta.session.send("a value"), res.send(req.data)])
 
         async def scenario() -> None:
             gone = asyncio.Event()
             server.once("disconnect", lambda sock, session: gone.set())
+            received = asyncio.Event()
             async with SockhopClient(port=server.port) as client:
+                client.on("receive", lambda value, meta: received.set())
                 await client.request("hello").next()
+                await received.wait()
             await gone.wait()
 
         left = await left_by(scenario)

@@ -485,3 +485,28 @@ async def test_s2_bad_data_without_a_listener_is_logged_once(caplog: pytest.LogC
         await writer.wait_closed()
     assert len(caplog.records) == 1
     assert "corrupted" in caplog.text
+
+
+async def test_what_is_told_beside_a_value_is_its_own() -> None:
+    lines = [
+        b'{"type":"String","data":"a"}',
+        b'{"type":"String","data":"b"}',
+        b'{"type":"String","data":"c","id":"i"}',
+        b'{"type":"String","data":"d"}',
+        b'{"type":"String","data":"no value","callback_id":"i"}',
+        b'{"type":"Number","data":5}',
+        b'{"type":"","data":"e"}',
+        b'{"data":"f","type":"SockhopPong"}',
+        b'{"type":"String","data":"g"}',
+    ]
+    async with strange_server() as (raw, client, told):
+        await raw.send(b"\n".join(lines) + b"\n")
+        got = [await told.args("receive") for _ in range(7)]
+        assert [(value, meta.type) for value, meta in got] == [
+            *[("a", "String"), ("b", "String"), ("c", "String"), ("d", "String")],
+            *[(5, "Number"), ("e", ""), ("g", "String")],
+        ]
+        assert [value for value, meta in got if meta.callback is not None] == ["c"]
+        assert all(meta.socket is client._link and meta.session is None for _, meta in got)
+        with pytest.raises(AttributeError):
+            got[0][1].type = "another"

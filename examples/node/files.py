@@ -24,7 +24,11 @@ def closed():
 
 
 def renamed():
-    fs.stat(world).add_callback(lambda stats: node.puts(f"size: {stats.size}"))
+    fs.stat(world).add_callback(measured)
+
+
+def measured(stats):
+    node.puts(f"size: {stats.size}")
     fs.cat(world).add_callback(remove)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import trustme
 
+from tests.anysocket.stranger import Stranger, frame
 from tests.node.serving import get
 from tests.programs import curl
 from tests.raw import connect, until
@@ -114,6 +115,19 @@ async def test_https_and_wss_on_one_port(tls: Certificates, tmp_path: Path) -> N
         assert await curl("--cacert", tls.ca, f"{base}/files/file") == bytes(1_000_000)
         assert await curl("--cacert", tls.ca, "-w", "%{http_code}", f"{base}/nowhere") == b"404"
         await is_served(server, listener.port, tls)
+
+
+async def test_who_breaks_a_rule_over_tls_is_told_so(tls: Certificates) -> None:
+    async with AnySocket() as server:
+        listener = await server.listen("wss", ip="127.0.0.1", port=0, cert=tls.both)
+        streams = await asyncio.open_connection("127.0.0.1", listener.port, ssl=tls.trusting())
+        stranger = Stranger(*streams)
+        await stranger.upgrade()
+        await stranger.authenticate()
+        stranger.write(frame("x", masked=False))
+        assert await stranger.closed() == 1002
+        await stranger.close()
+        await until(lambda: not server._connections)
 
 
 @pytest.mark.parametrize("how", ["cert and key", "both in one file", "context"])

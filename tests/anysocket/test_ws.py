@@ -21,6 +21,7 @@ from tests.anysocket.stranger import (
     packet,
     stranger_of,
 )  # fmt: skip
+from tests.raw import until
 from wirehop import AnyPeer, AnySocket
 from wirehop.errors import AuthError
 
@@ -197,6 +198,31 @@ async def test_broken_rules_close_the_connection(code: int, data: bytes, authent
             if authenticated:
                 assert await gone == "Invalid Packet!"
         await served(server, server._open[0].port)
+
+
+async def test_who_breaks_a_rule_while_it_is_sending_is_not_reset() -> None:
+    async with AnySocket() as server:
+        async with stranger_of(server, authenticated=True) as stranger:
+            (peer,) = server._connections
+            stranger.write(frame("x", masked=False))
+            assert await stranger.closed() == 1002
+            connection = peer._connection
+            before = connection.bytes_in
+            stranger.write(bytes(100_000))
+            await until(lambda: connection.bytes_in >= before + 100_000)
+        await until(lambda: not server._connections)
+
+
+async def test_who_breaks_a_rule_and_goes_on_is_cut_by_the_close_timeout() -> None:
+    got: list[object] = []
+    async with AnySocket() as server:
+        server.on("message", got.append)
+        async with stranger_of(server, authenticated=True, close_timeout=0.05) as stranger:
+            stranger.write(frame("x", masked=False))
+            assert (await stranger.read_frame())[0] == CLOSE
+            stranger.write(frame(packet(3, 2, "dropped")))
+            await until(lambda: not server._connections)
+    assert got == []
 
 
 async def test_fragments_are_one_message_with_control_frames_in_between() -> None:

@@ -56,10 +56,32 @@ class _Quiet:
 _QUIET = _Quiet()
 
 
+class _WSOutput(Output):
+    """picows closes ten milliseconds after it found a broken rule. A remote that is sending yet would be
+    answered with a reset then, which may overtake our Close: instead it has until the close timeout."""
+
+    __slots__ = ("lingers",)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.lingers = False
+        """Whether a broken rule was found: what still comes is dropped."""
+
+    def close(self) -> None:
+        if not self.lingers:
+            super().close()
+        elif not self.is_closing():
+            # TLS has no half of a connection.
+            if self.transport.can_write_eof():
+                self.write_eof()
+            else:
+                super().close()
+
+
 class WSConnection(picows.WSListener):
     """One WebSocket, as picows calls it and as a peer uses it."""
 
-    output: Output
+    output: _WSOutput
 
     def __init__(self, receiver: Receiver, options: PeerOptions) -> None:
         self._receiver = receiver
@@ -197,9 +219,11 @@ class WSConnection(picows.WSListener):
         if self._closing is not None or self._ws is None:
             return
         if self._ws.is_close_frame_sent:
+            self.output.lingers = True
             sent = self._ws.close_handshake.sent
             self._receiver.connection_failed(INVALID, int(sent.code), sent.reason)
             self._end_by()
+            self.resume_reading()
         elif self.bytes_in > self.allowed:
             self._fail(1009, "too many bytes before authentication")
 
@@ -262,7 +286,7 @@ class _Socket(WSProtocol):  # type: ignore[misc]
     def connection_made(self, transport: asyncio.Transport) -> None:
         options = self._options
         keep_alive(transport, options)
-        self.connection.output = Output(
+        self.connection.output = _WSOutput(
             transport,
             asyncio.get_running_loop(),
             high_water=options.high_water,
@@ -280,6 +304,8 @@ class _Socket(WSProtocol):  # type: ignore[misc]
     def buffer_updated(self, size: int) -> None:
         connection = self.connection
         connection.bytes_in += size
+        if connection.output.lingers:
+            return
         _buffer_updated(self, size)
         if connection.bytes_in > connection.allowed or self.transport.is_close_frame_sent:
             connection.check_rules()

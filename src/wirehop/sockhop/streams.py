@@ -93,7 +93,7 @@ class SockhopResponseReadableStream(EventEmitter):
         self._link: Link | None = None
         self._sent: Awaitable[None] | None = None
         self._is_taken = False
-        # Most answers have one packet, and a deque takes as much room as four.
+        # Most answers have one packet, and to make a deque takes longer than to take it.
         self._first: Answer | None = None
         self._rest: deque[Answer] | None = None
         self._unread_size = 0

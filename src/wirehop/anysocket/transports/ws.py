@@ -18,7 +18,7 @@ from picows.picows import WSAutoPingStrategy, WSProtocol  # type: ignore[attr-de
 from wirehop.anysocket.options import PeerOptions
 from wirehop.anysocket.transports import Receiver
 from wirehop.anysocket.transports.keep_alive import keep_alive
-from wirehop.core.output import Output
+from wirehop.anysocket.transports.lingering import LingeringOutput
 from wirehop.errors import AuthError
 from wirehop.node.http import ServerConnection, ServerRequest
 from wirehop.node.http.headers import Fields
@@ -56,32 +56,10 @@ class _Quiet:
 _QUIET = _Quiet()
 
 
-class _WSOutput(Output):
-    """picows closes ten milliseconds after it found a broken rule. A remote that is sending yet would be
-    answered with a reset then, which may overtake our Close: instead it has until the close timeout."""
-
-    __slots__ = ("lingers",)
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.lingers = False
-        """Whether a broken rule was found: what still comes is dropped."""
-
-    def close(self) -> None:
-        if not self.lingers:
-            super().close()
-        elif not self.is_closing():
-            # TLS has no half of a connection.
-            if self.transport.can_write_eof():
-                self.write_eof()
-            else:
-                super().close()
-
-
 class WSConnection(picows.WSListener):
     """One WebSocket, as picows calls it and as a peer uses it."""
 
-    output: _WSOutput
+    output: LingeringOutput
 
     def __init__(self, receiver: Receiver, options: PeerOptions) -> None:
         self._receiver = receiver
@@ -228,7 +206,7 @@ class WSConnection(picows.WSListener):
             self._fail(1009, "too many bytes before authentication")
 
     def cut(self, reason: str) -> None:
-        """The remote does not read (see :class:`Output`)."""
+        """The remote does not read (see :class:`~wirehop.core.output.Output`)."""
         self._receiver.connection_cut(reason)
         self.output.lost(reason)
         self.output.abort()
@@ -286,7 +264,7 @@ class _Socket(WSProtocol):  # type: ignore[misc]
     def connection_made(self, transport: asyncio.Transport) -> None:
         options = self._options
         keep_alive(transport, options)
-        self.connection.output = _WSOutput(
+        self.connection.output = LingeringOutput(
             transport,
             asyncio.get_running_loop(),
             high_water=options.high_water,

@@ -25,7 +25,7 @@ CALLS = st.fixed_dictionaries(
         "type": st.just(3) | JSON,
         "method": st.lists(st.text(max_size=4), max_size=3) | JSON,
         "params": st.lists(JSON, max_size=3) | JSON,
-        "bin": st.lists(st.sampled_from(["0", 1]), max_size=2) | JSON,
+        "bin": st.lists(st.sampled_from(["0", 1, -1, 2**31, 2**64, 0.0]), max_size=2) | JSON,
     },
 )
 
@@ -36,6 +36,7 @@ def text_of(value: Any) -> str:
 
 @given(CALLS)
 @example({"type": 3, "method": ["a"], "params": [2**64], "bin": []})
+@example({"type": 3, "method": ["a"], "params": [], "bin": [2**64]})
 @example({"type": 3.0, "method": ["a"], "params": [], "bin": []})
 def test_calls(call: Any) -> None:
     assert agree(text_of(call))

@@ -6,13 +6,16 @@ the same there.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from wirehop.core.json import Exact
 
 __all__ = ["CallRequest", "read_call"]
+
+
+Position = str | Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 
 
 class CallRequest(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -22,7 +25,7 @@ class CallRequest(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     type: Literal[3]
     method: list[str]
     params: list[Exact]
-    bin: list[str | int]
+    bin: list[Position]
 
 
 read_call = msgspec.json.Decoder(CallRequest).decode

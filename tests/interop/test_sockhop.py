@@ -1095,7 +1095,8 @@ TERMINATORS = [
     ("END", "END"),
     (("\n", "\r\n"), ["\n", "\n"]),
     (("\r\n", "END"), ["END", "\r\n"]),
-    (("aab", "\n\n"), ["\n\n", "aab"]),
+    # No hexadecimal digits: they would be in the id of some request.
+    (("xxy", "\n\n"), ["\n\n", "xxy"]),
 ]
 
 

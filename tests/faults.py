@@ -14,12 +14,11 @@ pace            delay, slice (single bytes), throttle: benign, what arrives is w
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+
+from tests.raw import reset
 
 READ = 65_536
 
@@ -223,8 +222,5 @@ async def proxy_to(port: int, pace: Pace = DIRECT, *, records: bool = False) -> 
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    if writer.transport.is_closing():
-        return
-    with socket.socket(fileno=os.dup(writer.get_extra_info("socket").fileno())) as own:
-        own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
+    if not writer.transport.is_closing():
+        reset(writer)

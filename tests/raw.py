@@ -16,6 +16,18 @@ import pytest
 from wirehop.core import output
 
 
+def set_option(writer: asyncio.StreamWriter, option: int, value: int | bytes) -> None:
+    """Set an option of a connection's socket, which transports do not let be changed themselves."""
+    with socket.socket(fileno=os.dup(writer.get_extra_info("socket").fileno())) as own:
+        own.setsockopt(socket.SOL_SOCKET, option, value)
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Leave with a reset, as whoever crashes does."""
+    set_option(writer, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
 @dataclass
 class Response:
     """One HTTP response as it came; the names of its headers are in lower case."""
@@ -96,9 +108,7 @@ class Raw:
 
     def reset(self) -> None:
         """Leave with a reset, as a client does that crashes."""
-        with socket.socket(fileno=os.dup(self.writer.get_extra_info("socket").fileno())) as own:
-            own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.writer.transport.abort()
+        reset(self.writer)
 
 
 @asynccontextmanager

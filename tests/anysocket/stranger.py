@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from tests.raw import set_option
 from wirehop import AnySocket
 from wirehop.core import json
 
@@ -116,8 +117,7 @@ class Stranger:
 
     def take_little(self) -> None:
         """Let the system hold little of what is not read, so that the server soon sees that some is."""
-        with socket.socket(fileno=os.dup(self._writer.get_extra_info("socket").fileno())) as own:
-            own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 17)
+        set_option(self._writer, socket.SO_RCVBUF, 1 << 17)
 
     async def close(self) -> None:
         self._writer.close()

@@ -10,17 +10,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.sockhop.wire.agreement import agree, quickly
+from tests.values import JSON
 from wirehop.core import json
 from wirehop.sockhop.wire import envelope
 from wirehop.sockhop.wire.types import RESERVED
 
-NUMBERS = (
-    st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.sampled_from([-(2**63), 2**63, 2**64])
-)
-JSON = st.recursive(
-    st.none() | st.booleans() | NUMBERS | st.text(max_size=4),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-)
 NAMES = st.sampled_from([*sorted(RESERVED), "String", "Object", ""]) | JSON
 ID = st.sampled_from(["", "u"]) | JSON
 VALUES = st.fixed_dictionaries({"type": NAMES, "data": JSON}, optional={"id": ID, "callback_id": ID})

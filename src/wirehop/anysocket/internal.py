@@ -22,11 +22,11 @@ INTERNAL = PacketType.INTERNAL
 def take(peer: AnyPeer, seq: int, message: Any) -> None:
     """Do what an INTERNAL packet asks for, and answer it."""
     if type(message) is CallRequest:
-        _call(peer, seq, message)
+        _call(peer, seq, message.method, message.params, message.bin)
         return
     kind = message.get("type") if isinstance(message, dict) else None
     if kind == Internal.RPC:
-        _call(peer, seq, message)
+        _call(peer, seq, message.get("method"), message.get("params"), message.get("bin"))
     elif kind == Internal.SYNCED_TIME:
         _reply(peer, seq, json.dumps(clock.answer(message)))
     elif kind == Internal.PROXY:
@@ -37,8 +37,8 @@ def take(peer: AnyPeer, seq: int, message: Any) -> None:
         peer._break(ProtocolError("Invalid internal message", close_code=1008))
 
 
-def _call(peer: AnyPeer, seq: int, request: CallRequest | dict[str, Any]) -> None:
-    answer = rpc.serve(peer, peer._socket.rpc, request)
+def _call(peer: AnyPeer, seq: int, path: Any, arguments: Any, binary: Any) -> None:
+    answer = rpc.serve(peer, peer._socket.rpc, path, arguments, binary)
     if isinstance(answer, bytes):
         _reply(peer, seq, answer)
     else:

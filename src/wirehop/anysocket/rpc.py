@@ -12,7 +12,6 @@ import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from wirehop.anysocket.wire.calls import CallRequest
 from wirehop.anysocket.wire.packer import Packer
 from wirehop.anysocket.wire.packet import Internal
 from wirehop.core import json
@@ -86,15 +85,15 @@ def _declared(kind: type, name: str) -> Any:
 
 
 def serve(
-    peer: AnyPeer, rpc: object, request: CallRequest | dict[str, Any]
+    peer: AnyPeer, rpc: object, path: Any, arguments: Any, binary: Any
 ) -> bytes | Coroutine[Any, Any, bytes]:
-    """Run the function that a request names. Returns the answer as JSON text, or what will."""
-    path = request.method if isinstance(request, CallRequest) else request.get("method")
+    """Run the function that a request names; all of it may be anything. Returns the answer as JSON
+    text, or what will."""
     function = find(rpc, path)
     if function is None:
         return json.dumps({"error": "Method not found!", "details": _details(path), "code": 404})
     try:
-        result = function(*_arguments(request), peer)
+        result = function(*_arguments(arguments, binary), peer)
         if type(result) in PLAIN:
             return json.dumps({"result": result, "bin": False})
         return _serve_later(result, path) if hasattr(result, "__await__") else _outcome(result)
@@ -109,15 +108,7 @@ async def _serve_later(result: Awaitable[Any], path: Any) -> bytes:
         return _failure(error, path)
 
 
-def _arguments(request: CallRequest | dict[str, Any]) -> list[Any]:
-    arguments: Any
-    binary: Any
-    if isinstance(request, CallRequest):
-        arguments, binary = request.params, request.bin
-        if not binary:
-            return request.params
-    else:
-        arguments, binary = request.get("params"), request.get("bin")
+def _arguments(arguments: Any, binary: Any) -> list[Any]:
     if type(arguments) is not list:
         raise RemoteError("packet.msg.params is not iterable")
     if type(binary) is not list:

@@ -41,9 +41,10 @@ EXACT_DEPTH = 8
 
 def _nested(depth: int) -> Any:
     integer = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-    value: Any = str | integer | float | bool | None
+    scalar: Any = str | integer | float | bool | None
+    value: Any = scalar
     for _ in range(depth):
-        value = str | integer | float | bool | None | list[value] | dict[str, value]
+        value = scalar | list[value] | dict[str, value]
     return value
 
 

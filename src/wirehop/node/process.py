@@ -341,6 +341,7 @@ class _Child(Popen[bytes]):
         with suppress(AttributeError, ChildProcessError):  # macOS has it since Python 3.13 only.
             os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         while (code := self.poll()) is None:
+            # Only where waitid() is missing, or somebody else has reaped the child.
             time.sleep(0.02)
         return code
 

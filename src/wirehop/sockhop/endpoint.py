@@ -41,6 +41,8 @@ class Endpoint(EventEmitter):
             raise SockhopError("Unable to ping - peer type must be Sockhop", "ERR_REQUEST_TYPE")
         self._ping_delay = delay
 
+    # --- what links report, and a client and a server each have their own way to take
+
     def _opened(self, link: Link) -> None:
         """It is open."""
         raise NotImplementedError

@@ -21,11 +21,8 @@ class LingeringOutput(Output):
         """Whether a broken rule was found: what still comes is dropped."""
 
     def close(self) -> None:
-        if not self.lingers:
+        # TLS has no half of a connection.
+        if not (self.lingers and self.transport.can_write_eof()):
             super().close()
         elif not self.is_closing():
-            # TLS has no half of a connection.
-            if self.transport.can_write_eof():
-                self.write_eof()
-            else:
-                super().close()
+            self.write_eof()

@@ -237,7 +237,7 @@ class Protocol:
         self._held.append(frame)
 
     def _read(self, frame: str, now: float) -> Packet | None:
-        if frame >= "6" and frame[0] == "6":
+        if frame[:1] == "6":
             return self._forward(frame)
         last, kind, seq = parse_head(frame)
         text = frame[6:]
@@ -263,6 +263,7 @@ class Protocol:
             try:
                 return kind, seq, read_call(text)
             except (ValueError, RecursionError):
+                # No call, or an unusual one: read exactly, which says what is wrong with it.
                 pass
         try:
             value = json.loads(text)

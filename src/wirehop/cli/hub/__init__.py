@@ -160,6 +160,7 @@ class Hub:
             await self._looked.wait()
             guests = list(self._guests.values())[:MEASURED]
             await asyncio.gather(*(_measure_clock(guest) for guest in guests))
+            # No more often, however often somebody looks.
             await asyncio.sleep(CLOCK_INTERVAL)
             self._looked.clear()
 

@@ -128,8 +128,9 @@ def samples(minutes: int, growth: float, free: float = 0) -> list[Sample]:
         held = 50_000_000 + growth * minute
         server = {**relay, "held": held, "rss": held + free * minute}
         course.append(Sample(minute, server, relay, 10, 0.001, 0.002))
-        course.append(Sample(minute + 0.5, {"rss": held + free * minute}, {"rss": 4e7}, 10, 0.001, 0.002))
-    return course[:-1]
+        course.append(Sample(minute + 0.4, server, relay, 10, 0.001, 0.002))
+        course.append(Sample(minute + 0.6, {"rss": held + free * minute}, {"rss": 4e7}, 10, 0.001, 0.002))
+    return course[:-2]
 
 
 @pytest.mark.parametrize(("growth", "is_flat"), [(0, True), (16_000, True), (17_000, False)])
@@ -139,14 +140,23 @@ def test_memory_has_to_be_flat(growth: float, is_flat: bool) -> None:
     cold = {"rss": 1, "held": 1}
     summary.judge_memory([Sample(0, cold, cold, 0, 0.0, 0.0), *samples(30, growth)[10:]], checks)
     assert checks.are_good is is_flat
-    assert f"{growth * 60 / 1e6:+.2f} MB/h from minute 5.0 to 30.0" in checks.table()
+    assert f"{growth * 60 / 1e6:+.2f} MB/h from minute 5.0 to 30.0 in 51 looks" in checks.table()
 
 
 def test_what_is_free_is_no_growth() -> None:
     checks = Checks()
     summary.judge_memory(samples(30, 0, free=100_000), checks)
     assert checks.are_good
-    assert "| yes | +0.00 MB/h from minute 5.0 to 30.0; +6.00 with what is free |" in checks.table()
+    found = "+0.00 MB/h from minute 5.0 to 30.0 in 51 looks; +6.00 with what is free"
+    assert f"| yes | {found} |" in checks.table()
+
+
+def test_what_was_hardly_looked_at_is_not_called_flat() -> None:
+    checks = Checks()
+    seldom = [sample for sample in samples(30, 0) if "held" not in sample.server or sample.minutes > 20]
+    summary.judge_memory(seldom, checks)
+    assert "+0.00 MB/h from minute 5.0 to 30.0 in 20 looks" in checks.table()
+    assert not checks.are_good
 
 
 def test_a_short_run_says_nothing_of_memory() -> None:

@@ -40,8 +40,6 @@ PIECES = 400
 FILE = 300_000
 DOWN = 1.0
 """Seconds, at most, for which somebody who was killed is not there."""
-TRIM_EVERY = 10.0
-"""Seconds after which the watched processes give back the memory that is free, and are looked at."""
 FINISH_SECONDS = 15.0
 SETTLE_SECONDS = 10.0
 
@@ -196,16 +194,19 @@ class Endurance:
         traced = [1 / 3, 2 / 3] if plan.trace else []
         if plan.trace:
             await side.server.ask("trace")
-        trimmed = -TRIM_EVERY
+        was_quiet = False
         for number in range(1, int(plan.seconds / plan.sample_every) + 1):
             until = self._began + number * plan.sample_every
             await asyncio.sleep(until - time.monotonic())
-            trims = number * plan.sample_every >= trimmed + TRIM_EVERY
-            trimmed = number * plan.sample_every if trims else trimmed
+            readers = await self._note(slow)
+            self.cut = readers["cut"]
+            is_quiet = not readers["open"]
+            # What waited for the readers may take a moment to be freed: the second look counts.
+            trims = is_quiet and was_quiet
+            was_quiet = is_quiet
             server, relay = await self._census([side.server, side.relay], trim=trims)
             count, p50, p99 = await self._figures(side)
             self.samples.append(Sample(self._minutes(), server, relay, count, p50, p99))
-            self.cut = (await self._note(slow))["cut"]
             if traced and number * plan.sample_every > plan.seconds * traced[0]:
                 traced.pop(0)
                 self.growth = (await side.server.ask("trace"))["growth"]

@@ -16,12 +16,14 @@ JUDGED = 10.0
 """Minutes that have to follow for the slope to say anything."""
 LIMIT = 1.0
 """MB an hour."""
+LOOKS = 30
+"""At what is held, at least, for a slope that says anything."""
 
 
 def judge_memory(samples: Sequence[Sample], checks: Checks) -> None:
     """Whether the resident memory is flat after the warm-up, or, of a short run, what it did. Judged
-    is what is held when glibc has just given back what is free; what the system says otherwise is
-    told."""
+    is what is held while no slow reader is there and when glibc has just given back what is free; what
+    the system says at all other times is told."""
     last = samples[-1].minutes
     is_long = last >= WARM_UP + JUDGED
     warm_up = WARM_UP if is_long else last / 3
@@ -30,12 +32,12 @@ def judge_memory(samples: Sequence[Sample], checks: Checks) -> None:
         held = [(minutes, look["held"]) for minutes, look in looks if "held" in look]
         growth = _growth(held)
         found = (
-            f"{growth:+.2f} MB/h from minute {warm_up:.1f} to {last:.1f}; "
+            f"{growth:+.2f} MB/h from minute {warm_up:.1f} to {last:.1f} in {len(held)} looks; "
             f"{_growth([(minutes, look['rss']) for minutes, look in looks]):+.2f} with what is free"
         )
         name = f"never killed: RSS of the {who} is flat (below {LIMIT:g} MB/h)"
         if is_long:
-            checks.add_timing(name, growth < LIMIT, found)
+            checks.add_timing(name, growth < LIMIT and len(held) >= LOOKS, found)
         else:
             checks.add(name, True, f"{found}: too short to be judged")
 

@@ -17,9 +17,8 @@ from soak import stranger
 from soak.control import Answer, Control, run
 from soak.server import LIMITS
 
-PATIENCE = {"http": 21.0}
-"""Seconds without reading, after which the connection has to be over: twice the timeout and a bit."""
-PEER_PATIENCE = 2 * LIMITS["send_timeout"] + 1
+PATIENCE = 2 * LIMITS["send_timeout"] + 1
+"""Seconds without reading, after which the connection has to be over."""
 REST = 15.0
 """Seconds in which what is left of it can be read."""
 DRIBBLED = (
@@ -87,7 +86,7 @@ class Slow:
                         await stranger.ask_peer(sock, pieces, waits=waits)
                     else:
                         await stranger.ask_sockhop(sock, pieces, waits=waits)
-                    await asyncio.sleep(PATIENCE.get(kind, PEER_PATIENCE))
+                    await asyncio.sleep(PATIENCE)
                     await self._look(kind, sock)
                 finally:
                     self._open -= 1

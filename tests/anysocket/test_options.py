@@ -1,7 +1,7 @@
 """Each option of ``listen`` and ``connect`` does what it says, for its own connections only.
 
-Elsewhere: reply_timeout, max_pending_replies, high_water, send_limit and send_timeout in
-test_anysocket; auth_timeout and the sizes and times of packets in test_threats; max_frame_size,
+Elsewhere: reply_timeout, max_pending_replies and, for peers, high_water, send_limit and send_timeout
+in test_anysocket; auth_timeout and the sizes and times of packets in test_threats; max_frame_size,
 close_timeout and allowed_origins in test_ws; body_limit in test_http_router; cookies, headers and
 path in test_cookies; cert, key, ca and ssl_context in test_tls.
 """
@@ -212,6 +212,30 @@ async def test_max_pipelined() -> None:
             held[done].body(str(done)).end()
             assert (await raw.response()).body == str(done).encode()
             done += 1
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        ({"send_limit": 1 << 16}, "more than 65536 bytes were waiting to be read"),
+        ({"high_water": 1 << 16, "send_timeout": 0.05}, "nothing was read for 0.05 s"),
+    ],
+)
+async def test_who_does_not_read_an_answer_is_cut(limits: dict[str, Any], reason: str) -> None:
+    reasons: asyncio.Queue[str] = asyncio.Queue()
+
+    async def large(peer: AnyHTTPPeer) -> None:
+        with pytest.raises(ConnectionClosed) as closed:
+            await peer.body(bytes(32 << 20)).end()
+        reasons.put_nowait(str(closed.value))
+
+    async with site(**limits) as (server, router, raw):
+        router.get("/", large)
+        await raw.send(get())
+        assert await reasons.get() == reason
+        router.get("/small", lambda peer: peer.end())
+        async with connect(port_of(server)) as other:
+            assert (await other.ask(get("/small"))).status == 200
 
 
 # --- options belong to a connection

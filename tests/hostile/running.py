@@ -264,8 +264,8 @@ class Running:
         return await self._get("hub", Hub)
 
     async def house(self, loop: str) -> House:
-        # Deadlines that are no options: no test waits for ten seconds.
-        quick = ("--handshake-timeout", "0.5", "--send-timeout", "0.5")
+        # A deadline that is no option: no test waits for ten seconds.
+        quick = ("--handshake-timeout", "0.5")
         house = await self._get(f"house-{loop}", lambda folder: House(folder, loop, *quick))
         assert isinstance(house, House)
         return house

@@ -57,7 +57,7 @@ async def test_the_slow_do_not_slow_others(
     asked: bytes, count: int, is_dribbled: bool, running: Running, loop_name: str
 ) -> None:
     house = await running.house(loop_name)
-    port = house.listen(head_timeout=0.5, request_timeout=0.5)
+    port = house.listen(head_timeout=0.5, request_timeout=0.5, send_timeout=0.5)
     # What the kernel takes for a reader is not the process's; what is above high water is.
     async with attack(house, memory=24 * MIB, lines=count), contextlib.AsyncExitStack() as stack:
         slow = [await stack.enter_async_context(connect(port, limit=1024)) for _ in range(count)]

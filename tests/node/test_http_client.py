@@ -13,7 +13,7 @@ from tests.node.answering import OK, Answering, Peer, always, answering, elsewhe
 from tests.node.serving import serve
 from tests.raw import record_writes, until
 from wirehop.errors import ConnectionClosed, LimitExceeded, PayloadTooLarge
-from wirehop.node import alive, http, tcp
+from wirehop.node import alive, http
 from wirehop.node.http import Client, ClientLimits, ClientRequest, ClientResponse
 
 
@@ -540,9 +540,9 @@ async def waited(awaitable: Any) -> Any:
     return await awaitable
 
 
-async def test_what_waits_for_its_turn_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tcp, "SEND_LIMIT", 1000)
-    async with serve(echo) as server, http.create_client(server.port) as client:
+async def test_what_waits_for_its_turn_is_limited() -> None:
+    limits = ClientLimits(send_limit=1000)
+    async with serve(echo) as server, http.create_client(server.port, limits=limits) as client:
         first = client.get("/")
         second = client.post("/")
         second.send_body(b"x" * 900)
@@ -557,9 +557,8 @@ async def test_what_waits_for_its_turn_is_limited(monkeypatch: pytest.MonkeyPatc
         assert await (await third.finish()).read() == b"z" * 900
 
 
-async def test_a_request_that_failed_holds_nothing_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tcp, "SEND_LIMIT", 1000)
-    async with http.create_client(1) as client:
+async def test_a_request_that_failed_holds_nothing_any_more() -> None:
+    async with http.create_client(1, limits=ClientLimits(send_limit=1000)) as client:
         for _ in range(3):
             request = client.post("/")
             request.send_body(b"x" * 900)

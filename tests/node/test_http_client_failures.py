@@ -363,20 +363,37 @@ async def test_a_request_that_is_cut_short() -> None:
         assert len(errors) == 1
 
 
-async def test_a_server_that_reads_too_little_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_reads_too_little_is_cut() -> None:
     async def reads_nothing(peer: Peer) -> None:
         await peer.head()
         await done.wait()
 
     done = asyncio.Event()
-    monkeypatch.setattr(tcp, "SEND_LIMIT", 1_000_000)
-    async with answering(reads_nothing) as answers, asking(answers) as (client, errors):
+    async with answering(reads_nothing) as answers, asking(answers, send_limit=1_000_000) as (client, errors):
         request = client.post("/", [("Content-Length", 64 << 20)])
         await until(lambda: request.connection)
         with pytest.raises(ConnectionClosed, match="more than 1000000 bytes were waiting to be read"):
             await request.send_body(bytes(64 << 20))
         with pytest.raises(ConnectionClosed, match="more than 1000000 bytes"):
             await request.finish()
+        assert len(errors) == 1
+        done.set()
+
+
+async def test_a_server_that_reads_nothing_any_more_is_cut() -> None:
+    async def reads_nothing(peer: Peer) -> None:
+        await peer.head()
+        await done.wait()
+
+    done = asyncio.Event()
+    limits = {"high_water": 1000, "send_timeout": 0.05}
+    async with answering(reads_nothing) as answers, asking(answers, **limits) as (client, errors):
+        request = client.post("/", [("Content-Length", 64 << 20)])
+        await until(lambda: request.connection)
+        with pytest.raises(ConnectionClosed, match="nothing was read for 0.05 s"):
+            # Less than the send limit, and more than the system takes.
+            await request.send_body(bytes(32 << 20))
+        await fails(request, ConnectionClosed)
         assert len(errors) == 1
         done.set()
 

@@ -11,7 +11,7 @@ import pytest
 from tests.node.serving import Held, chunked, get, post, request, serve
 from tests.raw import connect, record_writes, until
 from wirehop.errors import ConnectionClosed, PayloadTooLarge
-from wirehop.node import http, tcp
+from wirehop.node import http
 
 
 def hello(request: http.ServerRequest, response: http.ServerResponse) -> None:
@@ -355,12 +355,9 @@ async def test_synchronous_answers_to_more_than_a_step_stay_in_order() -> None:
         await sending
 
 
-async def test_what_waits_for_an_earlier_answer_is_limited(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(tcp, "SEND_LIMIT", 100_000)
+async def test_what_waits_for_an_earlier_answer_is_limited(caplog: pytest.LogCaptureFixture) -> None:
     held = Held()
-    async with serve(held) as server, connect(server.port) as raw:
+    async with serve(held, send_limit=100_000) as server, connect(server.port) as raw:
         await raw.send(get() + get())
         await held.until(2)
         held.responses[1].send_header(200)
@@ -373,10 +370,9 @@ async def test_what_waits_for_an_earlier_answer_is_limited(
         await until(lambda: not server.connections)
 
 
-async def test_what_was_held_and_sent_counts_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tcp, "SEND_LIMIT", 100_000)
+async def test_what_was_held_and_sent_counts_no_more() -> None:
     held = Held()
-    async with serve(held) as server, connect(server.port) as raw:
+    async with serve(held, send_limit=100_000) as server, connect(server.port) as raw:
         for number in range(0, 10, 2):
             await raw.send(get() + get())
             await held.until(number + 2)
@@ -844,16 +840,39 @@ async def test_who_goes_on_sending_after_an_early_answer_is_cut() -> None:
         await until(lambda: not server.connections)
 
 
-async def test_a_client_that_does_not_read_its_answers_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tcp, "SEND_TIMEOUT", 0.05)
-
+async def test_a_client_that_does_not_read_its_answers_is_let_go() -> None:
     def large(request: http.ServerRequest, response: http.ServerResponse) -> None:
         response.respond(200, [("Connection", "close")], bytes(16 << 20))
 
-    async with serve(large) as server, connect(server.port, limit=1024) as raw:
+    async with serve(large, send_timeout=0.05) as server, connect(server.port, limit=1024) as raw:
         await raw.send(get())
         await raw.read_until(b"\r\n")
         await until(lambda: not server.connections)
+
+
+async def test_a_client_that_reads_too_little_is_cut() -> None:
+    held = Held()
+    async with serve(held, send_limit=100_000) as server, connect(server.port, limit=1024) as raw:
+        await raw.send(get())
+        await held.until(1)
+        held.responses[0].respond(200, [], bytes(32 << 20))
+        with pytest.raises(ConnectionClosed, match="more than 100000 bytes were waiting to be read"):
+            await held.responses[0]
+        await until(lambda: not server.connections)
+
+
+async def test_awaiting_a_response_waits_above_the_high_water() -> None:
+    held = Held()
+    async with serve(held, high_water=1000) as server, connect(server.port, limit=1024) as raw:
+        await raw.send(get())
+        await held.until(1)
+        held.responses[0].send_header(200, [("Content-Length", 32 << 20)])
+        drained = asyncio.ensure_future(held.responses[0].send_body(bytes(32 << 20)))
+        await raw.read_until(b"\r\n\r\n")
+        assert not drained.done()
+        await raw.read(32 << 20)
+        await drained
+        held.responses[0].finish()
 
 
 # --- upgrades

@@ -151,6 +151,9 @@ class ListenOptions(PeerOptions):
             head_timeout=self.head_timeout,
             request_timeout=self.request_timeout,
             idle_timeout=self.idle_timeout,
+            high_water=self.high_water,
+            send_limit=self.send_limit,
+            send_timeout=self.send_timeout,
         )
 
 

@@ -248,9 +248,7 @@ if __name__ == "__main__":
     parser.add_argument("--loop", default="asyncio")
     parser.add_argument("--folder", default=".")
     parser.add_argument("--handshake-timeout", type=float, default=tcp.HANDSHAKE_TIMEOUT)
-    parser.add_argument("--send-timeout", type=float, default=tcp.SEND_TIMEOUT)
     chosen = parser.parse_args()
-    tcp.SEND_TIMEOUT = chosen.send_timeout
     tcp.HANDSHAKE_TIMEOUT = chosen.handshake_timeout
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     factory = None

@@ -16,7 +16,7 @@ from wirehop.core.events import EventEmitter
 from wirehop.core.steps import Steps
 from wirehop.core.waiters import Moment
 from wirehop.errors import ConnectionClosed, LimitExceeded
-from wirehop.node import alive, tcp
+from wirehop.node import alive
 from wirehop.node.dial import Target
 from wirehop.node.http.client_connection import ClientConnection
 from wirehop.node.http.client_request import ClientRequest
@@ -165,8 +165,8 @@ class Client(EventEmitter):
 
     def make_sure_of_room(self, size: int) -> None:
         """Raise ``LimitExceeded`` when ``size`` bytes more may not wait for their turn."""
-        if self._held + size > tcp.SEND_LIMIT:
-            raise LimitExceeded(f"more than {tcp.SEND_LIMIT} bytes were waiting for an earlier response")
+        if self._held + size > (limit := self.limits.send_limit):
+            raise LimitExceeded(f"more than {limit} bytes were waiting for an earlier response")
 
     def hold(self, size: int) -> None:
         """Count what requests hold until it is their turn."""

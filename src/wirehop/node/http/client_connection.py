@@ -102,8 +102,10 @@ class ClientConnection(tcp.Connection):
     # --- bytes from the socket
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self._wait(self._client.limits.idle_timeout)
+        limits = self._client.limits
+        self._made(transport, limits.high_water, limits.send_limit, limits.send_timeout)
+        self.emit("connect")
+        self._wait(limits.idle_timeout)
         self._client.connected(self)
 
     def data_received(self, data: bytes) -> None:

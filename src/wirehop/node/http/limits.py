@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wirehop.node import tcp
+
 __all__ = ["ClientLimits", "Limits"]
 
 
@@ -35,6 +37,16 @@ class Limits:
     linger_timeout: float = 5.0
     """For a client to stop sending after it was answered early: closed at once, its unread bytes
     would turn the close into a reset, and the answer might be lost."""
+
+    high_water: int = tcp.HIGH_WATER
+    """Bytes waiting for a client to read above which awaiting a response waits."""
+
+    send_limit: int = tcp.SEND_LIMIT
+    """Bytes waiting for a client above which it is cut, and bytes of responses that wait for an
+    earlier one."""
+
+    send_timeout: float = tcp.SEND_TIMEOUT
+    """Without reading anything, above the high water or while it closes; then a client is cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +86,13 @@ class ClientLimits:
 
     close_timeout: float = 1.0
     """For a closed connection to be gone: TLS waits for the other side's word."""
+
+    high_water: int = tcp.HIGH_WATER
+    """Bytes waiting for the server to read above which awaiting a request waits."""
+
+    send_limit: int = tcp.SEND_LIMIT
+    """Bytes waiting for the server above which it is cut; and bytes of requests that wait
+    for their turn, above which sending raises ``LimitExceeded``."""
+
+    send_timeout: float = tcp.SEND_TIMEOUT
+    """Without reading anything, above the high water or while it closes; then the server is cut."""

@@ -74,7 +74,8 @@ class ServerConnection(tcp.Connection):
     # --- bytes from the socket
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
+        limits = self._limits
+        self._made(transport, limits.high_water, limits.send_limit, limits.send_timeout)
         self.server.connections.add(self)
         if self.server.is_closing:
             # It was accepted already, and its TLS handshake took until now.
@@ -234,8 +235,9 @@ class ServerConnection(tcp.Connection):
     def held(self, size: int) -> None:
         """Count what responses hold until it is their turn; who leaves too much waiting is cut."""
         self._held += size
-        if self._held > tcp.SEND_LIMIT and self.ready_state in WRITABLE:
-            self._overflow(f"more than {tcp.SEND_LIMIT} bytes were waiting for an earlier answer")
+        limit = self._limits.send_limit
+        if self._held > limit and self.ready_state in WRITABLE:
+            self._overflow(f"more than {limit} bytes were waiting for an earlier answer")
 
     def close_when_idle(self) -> None:
         """Close now, or after the last answer that is due."""

@@ -27,7 +27,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-from scenarios import GrowthScenario, IdleLoad, Program, Scenario, Server
+from kinds import GrowthScenario, IdleLoad, Program, Scenario, Server
 
 BENCH = Path(__file__).resolve().parent
 NODE_PATH = os.environ.get("NODE_PATH") or str(BENCH.parent / "tests" / "interop" / "node" / "node_modules")

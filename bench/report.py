@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from harness import Figures, Growth, IdleMemory
-from scenarios import AnyScenario, GrowthScenario, IdleLoad, IdleScenario, Scenario, Server
+from kinds import AnyScenario, GrowthScenario, IdleLoad, IdleScenario, Scenario, Server
 
 Round = Mapping[Server, Figures]
 IdleRound = Mapping[tuple[IdleLoad, Server], IdleMemory]

@@ -14,7 +14,8 @@ from typing import TypeVar
 
 import harness
 import report
-from scenarios import SCENARIOS, AnyScenario, GrowthScenario, IdleScenario, Scenario, Server
+from kinds import AnyScenario, GrowthScenario, IdleScenario, Scenario, Server
+from scenarios import SCENARIOS
 
 ROUNDS_WORTH_KEEPING = 5
 T = TypeVar("T")

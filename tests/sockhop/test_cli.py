@@ -78,6 +78,15 @@ async def test_json_lines_and_a_server_that_leaves() -> None:
             assert await process.wait() == 0
 
 
+async def test_controls_are_escaped() -> None:
+    async with SockhopServer(port=0) as server:
+        told = Told(server)
+        async with running(*SOCKHOP, "connect", "--port", server.port, stdin=PIPE) as process:
+            sock, _ = await told.args("connect")
+            await sock.send(b'{"type":"\\u001b[2J","data":"\\u009b"}\n')
+            assert await line(process) == r'\u001b[2J "\u009b"'
+
+
 async def test_nobody_listens(tmp_path: Path) -> None:
     status, _, error = await ended(*SOCKHOP, "connect", "--path", tmp_path / "nobody")
     assert status == 1

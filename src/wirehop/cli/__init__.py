@@ -1,4 +1,4 @@
-"""The command line: ``wirehop serve``, ``wirehop run`` and ``wirehop sockhop``."""
+"""The command line: ``wirehop serve``, ``connect``, ``run`` and ``sockhop``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Any
 import wirehop
 from wirehop import js
 from wirehop.anysocket.http.hosts import Hosts
+from wirehop.cli.connect import add_arguments as add_connect_arguments
+from wirehop.cli.connect import connect
 from wirehop.cli.run import run as run_script
 from wirehop.cli.serve import serve
 from wirehop.cli.sockhop import add_arguments as add_sockhop_arguments
@@ -40,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="NAME",
         help="a further name by which browsers may ask for it; may be repeated",
     )
+    add_connect_arguments(commands.add_parser("connect", help="talk to a peer"))
     command = commands.add_parser("run", help="run a script until nothing is pending")
     command.add_argument(
         "--allow-remote-modules", action="store_true", help="let the script load modules over http"
@@ -61,6 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "sockhop":
             return run(sockhop(options))
+        if options.command == "connect":
+            return run(connect(options))
         return run(serve(options.host, options.port, options.allow_host))
     except KeyboardInterrupt:
         return 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wirehop.anysocket.http.hosts import LOOPBACK
-from wirehop.cli.ending import told_to_end
 from wirehop.cli.hub import Hub, is_local
+from wirehop.cli.terminal import show, told_to_end
 
 __all__ = ["serve"]
 
@@ -23,6 +23,6 @@ async def serve(host: str, port: int, allowed_hosts: Sequence[str] = ()) -> int:
     async with Hub() as hub:
         listener = await hub.socket.listen("ws", ip=host, port=port, allowed_hosts=hosts)
         shown = f"[{listener.host}]" if ":" in listener.host else listener.host
-        print(f"Wirehop hub at http://{shown}:{listener.port}", flush=True)
+        show(f"Wirehop hub at http://{shown}:{listener.port}")
         await told.wait()
     return 0

@@ -5,19 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-import threading
-from collections.abc import AsyncIterator
-from contextlib import suppress
 from typing import Any
 
-from wirehop.cli.ending import told_to_end
-from wirehop.core import json
+from wirehop.cli.terminal import complain, lines, show, shown, told_to_end, typed
 from wirehop.sockhop import Link, SockhopClient, SockhopError, SockhopServer, SockhopSession
 
 __all__ = ["add_arguments", "sockhop"]
-
-AHEAD = 1000
-"""Lines of standard input that are read before they are sent: a pipe has to wait then."""
 
 
 def add_arguments(parser: argparse.ArgumentParser, port: Any) -> None:
@@ -58,11 +51,11 @@ async def _listen(where: dict[str, Any], ended: asyncio.Event) -> int:
 
     @server.on("connect")
     def connected(sock: Link, session: SockhopSession) -> None:
-        print(f"+ {name(sock)} connected, {len(server.sockets)} here", flush=True)
+        show(f"+ {name(sock)} connected, {len(server.sockets)} here")
 
     @server.on("disconnect")
     def disconnected(sock: Link, session: SockhopSession) -> None:
-        print(f"- {name(sock)} left, {len(server.sockets)} here", flush=True)
+        show(f"- {name(sock)} left, {len(server.sockets)} here")
 
     @server.on("receive")
     def received(value: Any, meta: Any) -> None:
@@ -75,10 +68,10 @@ async def _listen(where: dict[str, Any], ended: asyncio.Event) -> int:
         _show(req.type, req.data, "request ")
         res.send({} if req.data is None else req.data)
 
-    server.on("error", lambda error, sock, session: _complain(error))
+    server.on("error", lambda error, sock, session: complain(error))
     async with server:
         where_it_is = server.path or f"{server.address}:{server.port}"
-        print(f"listening at {where_it_is}; requests and callbacks are answered with what came", flush=True)
+        show(f"listening at {where_it_is}; requests and callbacks are answered with what came")
         talking = asyncio.create_task(_send_lines(server.sendall))
         await ended.wait()
         talking.cancel()
@@ -88,7 +81,7 @@ async def _listen(where: dict[str, Any], ended: asyncio.Event) -> int:
 async def _connect(where: dict[str, Any], asks: bool, ended: asyncio.Event) -> int:
     client = SockhopClient(**where)
     client.on("receive", lambda value, meta: _show(meta.type, value))
-    client.on("error", _complain)
+    client.on("error", complain)
     client.on("disconnect", lambda sock: ended.set())
 
     async def ask(value: Any) -> None:
@@ -105,46 +98,18 @@ async def _connect(where: dict[str, Any], asks: bool, ended: asyncio.Event) -> i
 
 
 async def _send_lines(send: Any) -> None:
-    async for line in _lines():
+    async for line in lines():
         try:
             await send(_value(line))
         except (SockhopError, ConnectionError) as error:
-            _complain(error)
+            complain(error)
 
 
 def _value(line: str) -> Any:
-    try:
-        value = json.loads(line)
-    except ValueError:
-        return line
+    value = typed(line)
     # Sockhop has no message for null.
     return line if value is None else value
 
 
-async def _lines() -> AsyncIterator[str]:
-    """The lines of standard input. A thread reads them, which nobody waits for: a terminal may not
-    say anything for ever, and files cannot be waited for by the loop."""
-    loop = asyncio.get_running_loop()
-    lines: asyncio.Queue[str | None] = asyncio.Queue()
-    room = threading.Semaphore(AHEAD)
-
-    def read() -> None:
-        with suppress(RuntimeError):  # the loop has ended
-            for line in sys.stdin:
-                room.acquire()
-                loop.call_soon_threadsafe(lines.put_nowait, line.rstrip("\r\n"))
-            loop.call_soon_threadsafe(lines.put_nowait, None)
-
-    threading.Thread(target=read, daemon=True).start()
-    while (line := await lines.get()) is not None:
-        room.release()
-        if line:
-            yield line
-
-
 def _show(type: Any, value: Any, before: str = "") -> None:
-    print(f"{before}{type} {json.dumps(value).decode()}", flush=True)
-
-
-def _complain(error: Exception) -> None:
-    print(f"wirehop: {error}", file=sys.stderr, flush=True)
+    show(f"{before}{type} {shown(value)}")

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from wirehop import AnyHTTPPeer, AnyPacket, AnyPeer, AnySocket
 from wirehop.anysocket import SyncedTime
+from wirehop.cli.terminal import show
 from wirehop.core import json
 from wirehop.errors import WirehopError
 
@@ -118,11 +119,11 @@ class Hub:
 
     def _connected(self, peer: AnyPeer) -> None:
         self._guests[peer.id] = Guest(peer)
-        print(f"+ {peer.id} connected, {len(self.socket.peers)} here", flush=True)
+        show(f"+ {peer.id} connected, {len(self.socket.peers)} here")
 
     def _disconnected(self, peer: AnyPeer, reason: str) -> None:
         del self._guests[peer.id]
-        print(f"- {peer.id} left: {reason}, {len(self.socket.peers)} here", flush=True)
+        show(f"- {peer.id} left: {reason}, {len(self.socket.peers)} here")
 
     def _message(self, packet: AnyPacket) -> None:
         guest = self._guests[packet.peer.id]

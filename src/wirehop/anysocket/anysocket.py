@@ -384,10 +384,10 @@ class AnySocket(EventEmitter):
         """Where an async listener runs: ``stop`` waits for those that may owe an answer."""
         return self._answers if event == "message" else self._steps
 
-    def _start(self, work: Coroutine[Any, Any, Any], event: str) -> None:
-        self._steps_of(event).start(work, lambda error: self._listener_failed(event, error))
+    def _start(self, work: Coroutine[Any, Any, Any], event: str, args: tuple[Any, ...] = ()) -> None:
+        self._steps_of(event).start(work, lambda error: self._listener_failed(event, error, args))
 
-    def _listener_failed(self, event: str, error: Exception) -> None:
+    def _listener_failed(self, event: str, error: Exception, args: tuple[Any, ...] = ()) -> None:
         # A message that crossed the end of its peer is no one's mistake.
         if not isinstance(error, ConnectionClosed):
-            super()._listener_failed(event, error)
+            super()._listener_failed(event, error, args)

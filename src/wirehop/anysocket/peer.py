@@ -321,12 +321,12 @@ class AnyPeer(EventEmitter):
         self.emit("e2e", self)
         self._socket.emit("e2e", self)
 
-    def _start(self, work: Coroutine[Any, Any, Any], event: str) -> None:
+    def _start(self, work: Coroutine[Any, Any, Any], event: str, args: tuple[Any, ...] = ()) -> None:
         # Shared by all peers, and waited for by AnySocket.stop().
-        self._socket._steps_of(event).start(work, lambda error: self._listener_failed(event, error))
+        self._socket._start(work, event, args)
 
-    def _listener_failed(self, event: str, error: Exception) -> None:
-        self._socket._listener_failed(event, error)
+    def _listener_failed(self, event: str, error: Exception, args: tuple[Any, ...] = ()) -> None:
+        self._socket._listener_failed(event, error, args)
 
     # --- the beginning and the end
 

@@ -131,9 +131,9 @@ class EventEmitter:
             try:
                 result = listener(*args)
                 if result is not None and isinstance(result, Coroutine):
-                    self._start(result, event)
+                    self._start(result, event, args)
             except Exception as error:
-                self._listener_failed(event, error)
+                self._listener_failed(event, error, args)
         return True
 
     def emit_pair(self, event: str, first: Any, second: Any) -> bool:
@@ -148,9 +148,9 @@ class EventEmitter:
         try:
             result = listener(first, second)
             if result is not None and isinstance(result, Coroutine):
-                self._start(result, event)
+                self._start(result, event, (first, second))
         except Exception as error:
-            self._listener_failed(event, error)
+            self._listener_failed(event, error, (first, second))
         return True
 
     def _table(self) -> dict[str, list[Any]]:
@@ -166,15 +166,16 @@ class EventEmitter:
     def _listener_added(self, event: str) -> None:
         """For those who have something to tell a listener that comes late."""
 
-    def _start(self, work: Coroutine[Any, Any, Any], event: str) -> None:
+    def _start(self, work: Coroutine[Any, Any, Any], event: str, args: tuple[Any, ...]) -> None:
         try:
             steps = self._steps
         except AttributeError:
             steps = self._steps = Steps()
-        steps.start(work, lambda error: self._listener_failed(event, error))
+        steps.start(work, lambda error: self._listener_failed(event, error, args))
 
-    def _listener_failed(self, event: str, error: Exception) -> None:
-        """Report a listener that raised. A storey may tell its ``error`` listeners more."""
+    def _listener_failed(self, event: str, error: Exception, args: tuple[Any, ...] = ()) -> None:
+        """Report a listener that raised. A storey may tell its ``error`` listeners more, and does not
+        blame a listener for a connection, among its ``args``, that ended under its hands."""
         self._log.error("a listener of %r failed", event, exc_info=error)
         if event == "error" or not self.emit("error", error):
             nobody_took(error)

@@ -168,7 +168,7 @@ class Process(EventEmitter):
         self.emit("exit", code)
         alive.release(self)
 
-    def _listener_failed(self, event: str, error: Exception) -> None:
+    def _listener_failed(self, event: str, error: Exception, args: tuple[Any, ...] = ()) -> None:
         self._log.error("a listener of %r failed", event, exc_info=error)
         nobody_took(error)
 

@@ -81,7 +81,7 @@ class Endpoint(EventEmitter):
     def _emit_error(self, error: Exception, link: Link | None) -> bool:
         return self.emit("error", error)
 
-    def _listener_failed(self, event: str, error: Exception) -> None:
+    def _listener_failed(self, event: str, error: Exception, args: tuple[Any, ...] = ()) -> None:
         if _is_nobodys_mistake(error):
             return
         if event == "error" or not self.listeners("error"):
@@ -99,8 +99,8 @@ class _Callback(EventEmitter):
     def __init__(self, owner: Endpoint) -> None:
         self._owner = owner
 
-    def _listener_failed(self, event: str, error: Exception) -> None:
-        self._owner._listener_failed(event, error)
+    def _listener_failed(self, event: str, error: Exception, args: tuple[Any, ...] = ()) -> None:
+        self._owner._listener_failed(event, error, args)
 
 
 class Giving(Generic[T]):

@@ -282,10 +282,10 @@ class SockhopServer(Endpoint):
 
     # --- from here on: its own business
 
-    def _start(self, work: Coroutine[Any, Any, Any], event: str) -> None:
+    def _start(self, work: Coroutine[Any, Any, Any], event: str, args: tuple[Any, ...]) -> None:
         # close() waits for those that may owe an answer.
         steps = self._answers if event in ("receive", "request") else self._others
-        steps.start(work, lambda error: self._listener_failed(event, error))
+        steps.start(work, lambda error: self._listener_failed(event, error, args))
 
     def _link(self, sock: Link | None) -> Link:
         if not isinstance(sock, Link) or sock.owner is not self:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable
+from typing import Any
 
 from wirehop.core.deadlines import Deadlines
 from wirehop.core.events import Listener
@@ -63,7 +64,7 @@ class Server(tcp.Server):
             self.deadlines.close()
         self._emptied.wake()
 
-    def _listener_failed(self, event: str, error: Exception) -> None:
+    def _listener_failed(self, event: str, error: Exception, args: tuple[Any, ...] = ()) -> None:
         # A client that left is no listener's mistake.
         if not isinstance(error, ConnectionClosed):
             super()._listener_failed(event, error)

@@ -13,7 +13,8 @@
     ├── SockhopError               what Sockhop cannot do or read; its code is the seed's
     └── BroadcastError             some peers of a broadcast did not reply; an ExceptionGroup
 
-A mistake of the caller raises ``TypeError`` or ``ValueError`` at the call.
+A mistake of the caller raises ``TypeError``, ``ValueError`` or, where the moment is wrong,
+``RuntimeError`` at the call.
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ class SockhopError(WirehopError):
         self.code = code
 
 
-class BroadcastError(ExceptionGroup[WirehopError]):
+class BroadcastError(WirehopError, ExceptionGroup[WirehopError]):
     """Not every peer answered a broadcast: ``exceptions`` says why, ``replies`` has the rest."""
 
     replies: Sequence[Any] = ()

@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
-from tests.anysocket.site import site
+from tests.anysocket.site import port_of, site
+from tests.anysocket.stranger import frame
 from tests.node.serving import chunked, get, post, request
 from tests.programs import curl
 from tests.raw import Raw, connect, until
 from wirehop import AnyHTTPPeer, AnyHTTPRouter, AnySocket
+from wirehop.errors import ConnectionClosed
 
 
 def says(text: str) -> Any:
@@ -232,7 +234,7 @@ async def test_status_headers_and_a_body_in_pieces() -> None:
 
         response = await raw.ask(get())
         assert (response.status, response.body) == (299, "é".encode() + b"\x00")
-        assert [value for name, value in response.headers if name == "x-a"] == ["1", "2"]
+        assert [value for name, value in response.headers if name == "x-a"] == ["2"]
         assert response.header("content-length") == "3"
 
 
@@ -401,19 +403,105 @@ async def test_the_upgrade_callback_refuses() -> None:
         assert not server.peers
 
 
-async def test_the_upgrade_callback_is_a_plain_function() -> None:
+async def test_an_async_upgrade_callback_lets_pass() -> None:
+    async with AnySocket() as server, AnySocket() as client:
+        asked: asyncio.Queue[AnyHTTPPeer] = asyncio.Queue()
+        decided = asyncio.Event()
+
+        @server.http.upgrade
+        async def ask(peer: AnyHTTPPeer) -> None:
+            asked.put_nowait(peer)
+            await decided.wait()
+
+        listener = await server.listen("ws", ip="127.0.0.1", port=0)
+        connecting = asyncio.ensure_future(client.connect("ws", "127.0.0.1", listener.port))
+        assert (await asked.get()).upgrade
+        assert not connecting.done()
+        decided.set()
+        assert (await connecting).id == server.id
+
+
+async def test_what_comes_while_an_async_upgrade_callback_decides_waits() -> None:
+    async with ws_site() as (_, router, raw):
+        asked, decided = asyncio.Event(), asyncio.Event()
+
+        @router.upgrade
+        async def ask(peer: AnyHTTPPeer) -> None:
+            asked.set()
+            await decided.wait()
+
+        await raw.send(get("/", *HANDSHAKE) + frame(b"early", 9))
+        await asked.wait()
+        await raw.send(frame(b"late", 9))
+        decided.set()
+        assert (await raw.response()).status == 101
+        assert await raw.read(7) == b"\x8a\x05early"
+        assert await raw.read(6) == b"\x8a\x04late"
+
+
+async def test_an_async_upgrade_callback_refuses() -> None:
     async with ws_site() as (server, router, raw):
-
-        async def later(peer: AnyHTTPPeer) -> None: ...
-
-        with pytest.raises(TypeError, match="plain function"):
-            router.upgrade(later)
-        # In disguise it is found out at the call, and nobody passes.
         errors: list[Exception] = []
         server.on("error", errors.append)
-        router.upgrade(lambda peer: later(peer))
-        assert (await raw.ask(get("/", *HANDSHAKE))).status == 403
-        assert [type(error) for error in errors] == [TypeError]
+
+        async def refuse(peer: AnyHTTPPeer) -> None:
+            await asyncio.sleep(0)
+            peer.status(401).body("not you").end()
+
+        async def fail(peer: AnyHTTPPeer) -> None:
+            await asyncio.sleep(0)
+            raise ConnectionClosed("the database is gone")
+
+        # In disguise it is one, too.
+        router.upgrade(lambda peer: refuse(peer))
+        response = await raw.ask(get("/", *HANDSHAKE))
+        assert (response.status, response.body) == (401, b"not you")
+        assert await raw.read_all() == b""
+        router.upgrade(fail)
+        async with connect(port_of(server)) as other:
+            assert (await other.ask(get("/", *HANDSHAKE))).status == 403
+        assert [str(error) for error in errors] == ["the database is gone"]
+        assert not server._connections
+
+
+async def test_who_leaves_while_an_async_upgrade_callback_decides() -> None:
+    async with ws_site() as (server, router, raw):
+        asked, decided, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        @router.upgrade
+        async def ask(peer: AnyHTTPPeer) -> None:
+            asked.set()
+            await decided.wait()
+            done.set()
+
+        await raw.send(get("/", *HANDSHAKE))
+        await asked.wait()
+        raw.reset()
+        decided.set()
+        await done.wait()
+        await until(lambda: not server._connections)
+        assert not server.peers
+
+
+@pytest.mark.parametrize("decides", [False, True])
+async def test_stop_while_an_async_upgrade_callback_decides(decides: bool) -> None:
+    async with ws_site() as (server, router, raw):
+        asked, decided = asyncio.Event(), asyncio.Event()
+
+        @router.upgrade
+        async def ask(peer: AnyHTTPPeer) -> None:
+            asked.set()
+            await decided.wait()
+
+        await raw.send(get("/", *HANDSHAKE))
+        await asked.wait()
+        stopping = asyncio.ensure_future(server.stop(timeout=20 if decides else 0.05))
+        await asyncio.sleep(0)
+        if decides:
+            decided.set()
+            assert (await raw.response()).status == 503
+        await stopping
+        assert not server._connections
 
 
 async def test_an_http_listener_has_no_websockets() -> None:

@@ -9,15 +9,15 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Any
 
-from wirehop.anysocket import browser, duplicates, relay, tls
+from wirehop.anysocket import browser, duplicates, relay, stopping, tls
 from wirehop.anysocket import rpc as rpc_module
-from wirehop.anysocket.broadcast import gather
+from wirehop.anysocket.broadcast import broadcast
 from wirehop.anysocket.http import AnyHTTPRouter
 from wirehop.anysocket.http.cookies import cookie_header
 from wirehop.anysocket.listener import Listener
 from wirehop.anysocket.options import ConnectOptions, ListenOptions
 from wirehop.anysocket.packet import AnyPacket
-from wirehop.anysocket.peer import LINK, LOCAL_CLOSED, AnyPeer
+from wirehop.anysocket.peer import LOCAL_CLOSED, AnyPeer
 from wirehop.anysocket.transports import ws
 from wirehop.anysocket.wire.packet import is_id
 from wirehop.core import json
@@ -75,6 +75,8 @@ class AnySocket(EventEmitter):
         self._deadlines: Deadlines | None = None
         self._steps = Steps()
         self._answers = Steps()
+        self._farewells = Steps()
+        self._is_stopping = False
 
     # --- what the user may override
 
@@ -95,7 +97,8 @@ class AnySocket(EventEmitter):
 
     @property
     def peers(self) -> Mapping[str, AnyPeer]:
-        """The peers that are connected now, by id."""
+        """The peers that are connected now, by id. It changes with them: to send to each, go through
+        a ``list`` of it, for who reads too little is cut by a send, and leaves it."""
         return MappingProxyType(self._peers)
 
     def has_peer(self, id: str) -> bool:
@@ -118,13 +121,12 @@ class AnySocket(EventEmitter):
         """Send a message to every peer, at the call.
 
         Awaiting it waits for the drain of them all, or with ``await_reply`` for all replies:
-        the packets that came, in the order of :attr:`peers`. If some peer did not reply it
-        raises ``BroadcastError``, which has the other replies.
+        the packets that came, in the order of :attr:`peers`. If some peer did not reply, or was at
+        a limit of ours, it raises ``BroadcastError``, which has the other replies; a peer that left
+        without owing a reply is no failure.
         """
-        text = json.dumps(message)
         # A list of its own: who reads too little is cut by this, and leaves the peers.
-        peers = list(self._peers.values())
-        return gather([peer._send(LINK, text, await_reply, None) for peer in peers], await_reply)
+        return broadcast(list(self._peers.values()), json.dumps(message), await_reply)
 
     send = broadcast
 
@@ -196,6 +198,8 @@ class AnySocket(EventEmitter):
             raise ValueError(f"{scheme!r} is no scheme to connect with; there are ws and wss")
         if scheme == "ws" and not chosen.wss_first and tls.has_options(chosen):
             raise ValueError("ws is plaintext; with ca or ssl_context the scheme is wss")
+        if self._is_stopping:
+            raise AuthError(LOCAL_CLOSED)
         context = tls.client_context(chosen) if scheme == "wss" or chosen.wss_first else None
         if scheme == "ws" and context is not None:
             try:
@@ -208,51 +212,18 @@ class AnySocket(EventEmitter):
         return await self._connect(context, host, port, chosen)
 
     async def stop(self, timeout: float = 5.0) -> None:
-        """Stop listening, let the answers in flight go out, and disconnect every peer. Attempts to
-        connect are given up: ``connect`` raises ``AuthError``.
+        """Stop listening, let the answers in flight go out, disconnect every peer, and wait for the
+        async listeners of ``disconnected``. Attempts to connect are given up, and none begins
+        meanwhile: ``connect`` raises ``AuthError``.
 
-        What is not done after ``timeout`` seconds is cut. Awaiting a stopped socket's ``stop``
-        again does no harm, and it may listen and connect again.
+        What is not done after ``timeout`` seconds is cut; but for the listener that called this.
+        Awaiting a stopped socket's ``stop`` again does no harm, and it may listen and connect again.
         """
-        loop = asyncio.get_running_loop()
-        until = loop.time() + timeout
-        attempts, self._attempts = self._attempts, set()
-        for attempt in attempts:
-            if not attempt.expired():
-                attempt.reschedule(loop.time())
-        listeners, self._open = self._open, []
-        for listener in listeners:
-            listener.stop_accepting()
-        answering = self._answers.tasks - {asyncio.current_task()}
-        if answering:
-            await asyncio.wait(answering, timeout=timeout)
-        for peer in list(self._peers.values()):
-            if peer.is_proxy():
-                peer.disconnect(LOCAL_CLOSED)
-        ends: list[Awaitable[Any]] = [
-            peer._end(LOCAL_CLOSED, 1001, "going away") for peer in list(self._connections)
-        ]
-        ends.extend(listener.closed() for listener in listeners)
-        if ends:
-            waiting = asyncio.gather(*ends)
-            try:
-                async with asyncio.timeout_at(until):
-                    await waiting
-            except TimeoutError:
-                for peer in list(self._connections):
-                    peer._connection.output.abort()
-                for listener in listeners:
-                    listener.abort()
-                # A turn or two: what was cut is gone when this returns.
-                await asyncio.gather(
-                    *(peer.gone() for peer in list(self._connections)),
-                    *(listener.closed() for listener in listeners),
-                )
-        for steps in (self._answers, self._steps):
-            steps.cancel()
-        if self._deadlines is not None and not self._connections:
-            self._deadlines.close()
-            self._deadlines = None
+        self._is_stopping = True
+        try:
+            await stopping.stop(self, timeout)
+        finally:
+            self._is_stopping = False
 
     async def __aenter__(self) -> AnySocket:
         return self
@@ -295,6 +266,11 @@ class AnySocket(EventEmitter):
                 peer._connection.output.close()
             if is_late and was_stopped:
                 raise AuthError(LOCAL_CLOSED) from None
+            if is_late and not str(error):
+                raise TimeoutError(f"no peer within {options.auth_timeout:g} s") from None
+            if type(error) is OSError and error.errno is None:
+                # Of a name with several addresses asyncio tells all that failed, in one of these.
+                raise ConnectionError(str(error)) from error
             raise
         finally:
             self._attempts.discard(attempt)
@@ -305,8 +281,22 @@ class AnySocket(EventEmitter):
     def _opened(self, peer: AnyPeer) -> None:
         self._connections.add(peer)
         alive.keep(peer)
-        if peer.connecting is not None:
-            peer._protocol.authenticate(self.auth_packet())
+        connecting = peer.connecting
+        if connecting is not None and (error := self._show(peer)) is not None:
+            connecting.set_exception(error)
+            peer._end(LOCAL_CLOSED, 1011, "")
+
+    def _show(self, peer: AnyPeer) -> Exception | None:
+        """Send what our side shows. Returns what :meth:`auth_packet` did wrong."""
+        try:
+            packet = self.auth_packet()
+            if isinstance(packet, Coroutine):
+                packet.close()
+                raise TypeError("auth_packet() must be a plain function")
+            peer._protocol.authenticate(packet)
+        except Exception as error:
+            return error
+        return None
 
     def _authenticate(self, peer: AnyPeer, packet: dict[str, Any]) -> None:
         try:
@@ -346,8 +336,10 @@ class AnySocket(EventEmitter):
 
     def _admit(self, peer: AnyPeer, id: str) -> None:
         connecting = peer.connecting
-        if connecting is None:
-            peer._protocol.authenticate(self.auth_packet())
+        if connecting is None and (error := self._show(peer)) is not None:
+            self._listener_failed("auth_packet", error)
+            peer._end(LOCAL_CLOSED, 1011, "")
+            return
         peer.id = id
         peer._ready()
         self._introduce(peer)
@@ -381,13 +373,24 @@ class AnySocket(EventEmitter):
     # --- async listeners
 
     def _steps_of(self, event: str) -> Steps:
-        """Where an async listener runs: ``stop`` waits for those that may owe an answer."""
-        return self._answers if event == "message" else self._steps
+        """Where an async listener runs: ``stop`` waits for those that may owe an answer, and for
+        those that see to what a peer leaves behind."""
+        if event == "message":
+            return self._answers
+        return self._farewells if event == "disconnected" else self._steps
 
     def _start(self, work: Coroutine[Any, Any, Any], event: str, args: tuple[Any, ...] = ()) -> None:
         self._steps_of(event).start(work, lambda error: self._listener_failed(event, error, args))
 
     def _listener_failed(self, event: str, error: Exception, args: tuple[Any, ...] = ()) -> None:
         # A message that crossed the end of its peer is no one's mistake.
-        if not isinstance(error, ConnectionClosed):
+        if type(error) is not ConnectionClosed or not _is_over(args):
             super()._listener_failed(event, error, args)
+
+
+def _is_over(args: tuple[Any, ...]) -> bool:
+    """Whether the peer is gone to whom a listener was called."""
+    peer = args[0] if args else None
+    if isinstance(peer, AnyPacket):
+        peer = peer.peer
+    return isinstance(peer, AnyPeer) and peer._reason is not None

@@ -7,9 +7,12 @@ from collections.abc import Awaitable, Generator
 from typing import Any
 
 from wirehop.anysocket.packet import AnyPacket
-from wirehop.errors import BroadcastError, WirehopError
+from wirehop.anysocket.peer import AnyPeer
+from wirehop.anysocket.wire.packet import PacketType
+from wirehop.core.waiters import Raises
+from wirehop.errors import BroadcastError, LimitExceeded, WirehopError
 
-__all__ = ["gather"]
+__all__ = ["broadcast"]
 
 
 class _Replies:
@@ -31,8 +34,12 @@ class _Replies:
         for result in results:
             if isinstance(result, BaseException) and not isinstance(result, WirehopError):
                 raise result
-        if failures and self._awaits_reply:
-            error = BroadcastError(f"{len(failures)} of {len(results)} peers did not reply", failures)
+        if not self._awaits_reply:
+            # A peer that left owes nothing.
+            failures = [failure for failure in failures if isinstance(failure, LimitExceeded)]
+        if failures:
+            missed = "did not reply" if self._awaits_reply else "could not be sent to"
+            error = BroadcastError(f"{len(failures)} of {len(results)} peers {missed}", failures)
             error.replies = replies
             raise error
         return replies
@@ -42,6 +49,14 @@ async def _one(sent: Awaitable[Any]) -> Any:
     return await sent
 
 
-def gather(sent: list[Awaitable[Any]], awaits_reply: bool) -> Awaitable[list[AnyPacket]]:
-    """Wait for all; a peer that left without owing a reply is no failure."""
-    return _Replies(sent, awaits_reply)
+def broadcast(peers: list[AnyPeer], text: bytes, awaits_reply: bool) -> Awaitable[list[AnyPacket]]:
+    """Send to all, at the call; see :meth:`AnySocket.broadcast`."""
+    return _Replies([_sent(peer, text, awaits_reply) for peer in peers], awaits_reply)
+
+
+def _sent(peer: AnyPeer, text: bytes, awaits_reply: bool) -> Awaitable[Any]:
+    try:
+        return peer._send(PacketType.LINK, text, awaits_reply, None)
+    except LimitExceeded as error:
+        # One too many for this peer, and for nobody else.
+        return Raises(error)

@@ -53,4 +53,4 @@ def _reply(peer: AnyPeer, seq: int, text: bytes) -> None:
     try:
         peer._reply(INTERNAL, seq, text)
     except LimitExceeded as error:
-        peer._end(str(error), 1008, "")
+        peer._overrun(error)

@@ -113,11 +113,14 @@ class Listener:
             response = connection.refuse_upgrade(request)
             response.respond(refusal.status, list(refusal.headers.items()), refusal.text)
             return
-        if self._socket.http.allows_upgrade(self._socket, request, connection):
+
+        def accept() -> None:
             peer = AnyPeer(self._socket, self._peer_options)
             peer.origin = request.header("origin")
             peer.user_agent = request.header("user-agent")
             ws.accept(request, connection, tail, peer, self._peer_options)
+
+        self._socket.http.check_upgrade(self._socket, request, connection, accept)
 
     def _check_origin(self, request: http.ServerRequest) -> None:
         allowed = self._peer_options.allowed_origins

@@ -22,8 +22,8 @@ from wirehop.core import json
 from wirehop.core.events import NOBODY, EventEmitter
 from wirehop.core.ids import new_id
 from wirehop.core.pending import Pending
-from wirehop.core.waiters import Moment
-from wirehop.errors import ConnectionClosed, LimitExceeded, ProtocolError, ReplyTimeout
+from wirehop.core.waiters import Moment, Raises
+from wirehop.errors import ConnectionClosed, LimitExceeded, PayloadTooLarge, ProtocolError, ReplyTimeout
 
 if TYPE_CHECKING:
     from wirehop.anysocket.anysocket import AnySocket
@@ -149,7 +149,7 @@ class AnyPeer(EventEmitter):
         after the option ``e2e_timeout``) that raises ``ConnectionClosed``.
         """
         if self._reason is not None:
-            return _closed(DISCONNECTED)
+            return Raises(ConnectionClosed(DISCONNECTED))
         if self._secured is None:
             self._secured = Secured()
             if self.is_e2e_enabled():
@@ -169,7 +169,7 @@ class AnyPeer(EventEmitter):
         """What protects the link: "plain" is nothing; "legacy" is the encryption of npm anysocket,
         under which who reads along learns nothing, but who can also write may change what arrives,
         and nobody has shown who he is. Compare the :attr:`fingerprint`."""
-        return "legacy" if self.is_e2e_enabled() else "plain"
+        return "legacy" if self.is_e2e_enabled() or self._protocol.was_secured else "plain"
 
     @property
     def fingerprint(self) -> str | None:
@@ -184,7 +184,7 @@ class AnyPeer(EventEmitter):
         """
         if reason is None:
             reason = relay.CLOSED if self.is_proxy() else LOCAL_CLOSED
-        return self._end(reason, 1000, "")
+        return self._end(str(reason), 1000, "")
 
     def __repr__(self) -> str:
         return f"<AnyPeer {self.id or 'not authenticated'}{' disconnected' if self._reason else ''}>"
@@ -203,7 +203,7 @@ class AnyPeer(EventEmitter):
             try:
                 self._protocol.send(INTERNAL, json.dumps(message))
             except LimitExceeded as error:
-                self._end(str(error), 1008, "")
+                self._overrun(error)
 
     def links(self) -> relay.Links:
         """What this peer has to do with relaying."""
@@ -215,7 +215,7 @@ class AnyPeer(EventEmitter):
         self, kind: PacketType, text: bytes, await_reply: bool, timeout: float | None
     ) -> Awaitable[Any]:
         if self._reason is not None:
-            return _closed(DISCONNECTED)
+            return Raises(ConnectionClosed(DISCONNECTED))
         if not await_reply:
             self._protocol.send(kind, text)
             return self._drain
@@ -224,7 +224,7 @@ class AnyPeer(EventEmitter):
         cut = self._connection.output.closed_because
         if cut is not None:
             # This message was one too many for a remote that does not read.
-            return _closed(cut)
+            return Raises(ConnectionClosed(cut))
         deadline = self._loop.time() + (self._options.reply_timeout if timeout is None else timeout)
         future = self._pending.add(seq, deadline)
         self._alarm.by(deadline)
@@ -232,7 +232,7 @@ class AnyPeer(EventEmitter):
 
     def _reply(self, kind: PacketType, seq: int, text: bytes) -> Awaitable[None]:
         if self._reason is not None:
-            return _closed(DISCONNECTED)
+            return Raises(ConnectionClosed(DISCONNECTED))
         if seq:
             self._protocol.reply(kind, seq, text)
         return self._drain
@@ -261,17 +261,20 @@ class AnyPeer(EventEmitter):
     def frame_received(self, frame: str) -> None:
         try:
             packet = self._protocol.receive(frame, self._loop.time())
-        except ProtocolError as error:
-            self._break(error)
-        else:
             if packet is not None:
                 self._dispatch(packet)
             else:
                 # A chunk has a deadline of its own.
                 self._alarm.by(self._protocol.deadline())
+        except ProtocolError as error:
+            self._break(error)
+        except Exception as error:
+            # Ours: the WebSocket would be closed by its library, and nobody would know why.
+            log.error("closing %s: a defect", self.id or "a stranger", exc_info=error)
+            self._end(LOCAL_CLOSED, 1011, "")
 
     def connection_failed(self, reason: str, code: int, detail: str) -> None:
-        log.info("closing %s: %s (%s)", self.id or "a stranger", reason, detail or code)
+        self._log_end(f"{reason} ({detail or code})", was_limit=code == 1009)
         self._ended(reason)
 
     def connection_cut(self, reason: str) -> None:
@@ -323,7 +326,7 @@ class AnyPeer(EventEmitter):
 
     def _start(self, work: Coroutine[Any, Any, Any], event: str, args: tuple[Any, ...] = ()) -> None:
         # Shared by all peers, and waited for by AnySocket.stop().
-        self._socket._start(work, event, args)
+        self._socket._start(work, event, args or (self,))
 
     def _listener_failed(self, event: str, error: Exception, args: tuple[Any, ...] = ()) -> None:
         self._socket._listener_failed(event, error, args)
@@ -355,8 +358,18 @@ class AnyPeer(EventEmitter):
 
     def _break(self, error: ProtocolError) -> None:
         """The remote broke the rules: this link ends, and nothing else."""
-        log.info("closing %s: %s", self.id or "a stranger", error)
+        self._log_end(str(error), was_limit=isinstance(error, PayloadTooLarge))
         self._end(error.reason, error.close_code, error.detail)
+
+    def _overrun(self, error: LimitExceeded) -> None:
+        """What has to be told to the remote was one too many for it."""
+        self._log_end(str(error), was_limit=True)
+        self._end(str(error), 1008, "")
+
+    def _log_end(self, why: str, was_limit: bool) -> None:
+        # A stranger's flood is no reason to wake anybody; a peer's limit may be too low.
+        level = logging.WARNING if was_limit and self.id else logging.INFO
+        log.log(level, "closing %s: %s", self.id or "a stranger", why)
 
     def _end(self, reason: str, code: int, detail: str) -> Awaitable[None]:
         if self._reason is None:
@@ -385,11 +398,3 @@ class AnyPeer(EventEmitter):
         self._pending.fail(lambda: ConnectionClosed(reason))
         relay.lost(self)
         self._socket._disconnected(self, reason, was_ready)
-
-
-def _closed(reason: str) -> Awaitable[Any]:
-    """An awaitable that says so to whoever awaits it, and to nobody else."""
-    future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    future.set_exception(ConnectionClosed(reason))
-    future.exception()
-    return future

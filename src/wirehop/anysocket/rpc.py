@@ -7,6 +7,7 @@ reached by name, one at a time, and nothing that begins with an underscore.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
@@ -97,13 +98,19 @@ def serve(
         if type(result) in PLAIN:
             return json.dumps({"result": result, "bin": False})
         return _serve_later(result, path) if hasattr(result, "__await__") else _outcome(result)
-    except Exception as error:
+    except (Exception, asyncio.CancelledError) as error:
         return _failure(error, path)
 
 
 async def _serve_later(result: Awaitable[Any], path: Any) -> bytes:
     try:
         return _outcome(await result)
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        # Not this was cancelled, but what it waited for: the caller waits for an answer.
+        return _failure(error, path)
     except Exception as error:
         return _failure(error, path)
 
@@ -127,16 +134,22 @@ def _outcome(result: Any) -> bytes:
     return json.dumps({"result": result, "bin": False})
 
 
-def _failure(error: Exception, path: Any) -> bytes:
-    details, code = _details(path), 500
+def _failure(error: BaseException, path: Any) -> bytes:
+    method = _details(path)
+    try:
+        # Never empty: JavaScript takes a falsy error for a success.
+        text = str(error) or type(error).__name__
+    except Exception:
+        text = type(error).__name__
     if isinstance(error, RemoteError):
-        details = details if error.details is None else error.details
-        code = error.code
+        details = method if error.details is None else error.details
+        try:
+            return json.dumps({"error": text, "details": details, "code": error.code})
+        except (TypeError, ValueError, RecursionError) as unsayable:
+            _log.error("the details of what %s raised cannot be sent: %s", method, unsayable)
     else:
-        _log.debug("%s failed", details, exc_info=error)
-    # Never empty: JavaScript takes a falsy error for a success.
-    text = str(error) or type(error).__name__
-    return json.dumps({"error": text, "details": details, "code": code})
+        _log.debug("%s failed", method, exc_info=error)
+    return json.dumps({"error": text, "details": method, "code": 500})
 
 
 def _details(path: Any) -> str:

@@ -40,8 +40,8 @@ class _Steps:
             task.add_done_callback(lambda done: self._end(done, failed))
 
     def cancel(self) -> None:
-        """Cancel whatever is suspended."""
-        for task in self.tasks:
+        """Cancel whatever is suspended, but not who asks for it."""
+        for task in self.tasks - {asyncio.current_task()}:
             task.cancel()
 
     def _begin(self, work: Work, failed: Failed) -> asyncio.Task[Any] | None:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Generator
 from typing import Any
 
-__all__ = ["Moment", "Waiters"]
+__all__ = ["Moment", "Raises", "Waiters"]
 
 
 class Waiters:
@@ -48,3 +48,16 @@ class Moment:
     def come(self) -> None:
         self.is_past = True
         self._waiters.wake()
+
+
+class Raises:
+    """Raises an error in whoever awaits it, and says nothing to anybody else."""
+
+    __slots__ = ("_error",)
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        yield from ()
+        raise self._error

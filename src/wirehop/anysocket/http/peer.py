@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 from wirehop.anysocket.http import cookies, static
 from wirehop.core.waiters import Moment
 from wirehop.node.http import ServerRequest, ServerResponse
+from wirehop.node.tcp import WRITABLE
 
 if TYPE_CHECKING:
     from wirehop.anysocket.anysocket import AnySocket
@@ -101,8 +102,10 @@ class AnyHTTPPeer:
         return self
 
     def header(self, name: str, value: str | int) -> AnyHTTPPeer:
-        """Add a header to the answer."""
+        """Set a header of the answer, in place of one of that name that was set before. A
+        Content-Length has to be true, and without :meth:`write` need not be told."""
         self._check_head()
+        self._headers = [header for header in self._headers if header[0].lower() != name.lower()]
         self._headers.append((name, str(value)))
         return self
 
@@ -177,7 +180,7 @@ class AnyHTTPPeer:
                 self._send_body()
                 self._response.finish()
             else:
-                self._response.respond(self._status, self._head(), b"".join(self._body))
+                self._answer(b"".join(self._body))
             self._ended = True
         return self._response
 
@@ -197,6 +200,10 @@ class AnyHTTPPeer:
         return self._ended or self._response.finished or self._response.connection.ready_state == "closed"
 
     # --- used by the router and for files
+
+    def has_left(self) -> bool:
+        """Whether the client is gone, or its connection was given up."""
+        return self._response.is_dropped or self._response.connection.ready_state not in WRITABLE
 
     def serve_from(self, root: str, name: str) -> None:
         """Answer with the file that the client calls ``name``, below ``root``."""
@@ -240,6 +247,18 @@ class AnyHTTPPeer:
         failed = partial(self._socket.http.failed, self._socket, self)
         self._socket._answers.start(sent.after(work), failed)
         return sent
+
+    def _answer(self, body: bytes) -> None:
+        length = next((value for name, value in self._headers if name.lower() == "content-length"), None)
+        if length is None:
+            self._response.respond(self._status, self._head(), body)
+            return
+        is_empty = self._request.method == "HEAD" and not body
+        if length != str(len(body)) and not is_empty:
+            raise ValueError(f"the Content-Length is {length}, and the body has {len(body)} bytes")
+        self._response.send_header(self._status, self._head())
+        self._response.send_body(body)
+        self._response.finish()
 
     def _head(self) -> list[tuple[str, str]]:
         if not self._cookies:

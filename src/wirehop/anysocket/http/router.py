@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import asyncio
 import os
 import re
 from collections.abc import Callable, Coroutine
@@ -96,10 +96,8 @@ class AnyHTTPRouter:
 
     def upgrade(self, callback: C) -> C:
         """Look at each WebSocket request; ``peer.end()`` refuses it, and so does an error. What
-        is said to the peer otherwise, a cookie too, goes nowhere. A plain function only: raises
-        ``TypeError`` for a coroutine function."""
-        if inspect.iscoroutinefunction(callback):
-            raise TypeError("the upgrade callback must be a plain function: the client waits for it")
+        is said to the peer otherwise, a cookie too, goes nowhere. An ``async`` one has as long as a
+        head may take (``head_timeout``); then the connection is closed."""
         self._upgrade = callback
         return callback
 
@@ -123,24 +121,54 @@ class AnyHTTPRouter:
         work = self._collect(socket, request, response, route, body_limit)
         socket._start(work, "message")
 
-    def allows_upgrade(self, socket: AnySocket, request: ServerRequest, connection: ServerConnection) -> bool:
-        """Whether the ``upgrade`` callback lets this request pass; if not, it is answered."""
+    def check_upgrade(
+        self,
+        socket: AnySocket,
+        request: ServerRequest,
+        connection: ServerConnection,
+        go_on: Callable[[], None],
+    ) -> None:
+        """Ask the ``upgrade`` callback about a request: go on if it lets it pass, now or later; if
+        not, it is answered."""
         if self._upgrade is None:
-            return True
-        response = connection.refuse_upgrade(request)
-        peer = AnyHTTPPeer(socket, request, response, upgrade=True)
+            go_on()
+            return
+        peer = AnyHTTPPeer(socket, request, connection.refuse_upgrade(request), upgrade=True)
+        result: object = None
         try:
             result = self._upgrade(peer)
-            if isinstance(result, Coroutine):
-                result.close()
-                raise TypeError("the upgrade callback must be a plain function")
         except Exception as error:
             socket._listener_failed("upgrade", error)
             peer.fail(403)
-        if peer.is_closed():
-            return False
-        connection.resume_upgrade()
-        return True
+        if isinstance(result, Coroutine):
+            connection.hold_upgrade()
+            socket._start(self._check_later(socket, connection, result, peer, go_on), "upgrade")
+        elif not peer.is_closed():
+            connection.resume_upgrade()
+            go_on()
+
+    async def _check_later(
+        self,
+        socket: AnySocket,
+        connection: ServerConnection,
+        verdict: Coroutine[Any, Any, Any],
+        peer: AnyHTTPPeer,
+        go_on: Callable[[], None],
+    ) -> None:
+        try:
+            await verdict
+        except asyncio.CancelledError:
+            peer.fail(503)
+            raise
+        except Exception as error:
+            if not is_nobodys(peer, error):
+                socket._listener_failed("upgrade", error)
+            peer.fail(403)
+        if connection.server.is_closing:
+            peer.fail(503)
+        if not peer.is_closed():
+            connection.resume_upgrade()
+            go_on()
 
     def _find(self, method: str, path: str) -> tuple[Callback, bool] | None:
         for wanted in (ANY, method):
@@ -181,17 +209,18 @@ class AnyHTTPRouter:
         try:
             result = route[0](peer)
             if isinstance(result, Coroutine):
-                socket._answers.start(result, partial(self.failed, socket, peer))
+                socket._answers.start(_finished(result), partial(self.failed, socket, peer))
         except Exception as error:
             self.failed(socket, peer, error)
 
     def failed(self, socket: AnySocket, peer: AnyHTTPPeer, error: Exception) -> None:
         """What should have answered raised an error."""
-        socket._listener_failed(f"http {peer.query.method} {peer.url}", error)
+        if not is_nobodys(peer, error):
+            socket._listener_failed(f"http {peer.query.method} {peer.url}", error)
         self._fail(socket, peer, error, 500)
 
     def _fail(self, socket: AnySocket, peer: AnyHTTPPeer, error: Exception, status: int) -> None:
-        if self._error is not None and not peer.has_begun() and not _is_gone(peer, error):
+        if self._error is not None and not peer.has_begun() and not is_nobodys(peer, error):
             peer.reset(status)
             try:
                 result = self._error(peer, error)
@@ -213,6 +242,17 @@ async def _then(result: Coroutine[Any, Any, Any], peer: AnyHTTPPeer, status: int
         peer.fail(status)
 
 
-def _is_gone(peer: AnyHTTPPeer, error: Exception) -> bool:
+async def _finished(work: Coroutine[Any, Any, Any]) -> None:
+    """Wait for a route. What was cancelled below it is its error: the client waits for an answer."""
+    try:
+        await work
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise RuntimeError("what a route waited for was cancelled") from error
+
+
+def is_nobodys(peer: AnyHTTPPeer, error: Exception) -> bool:
     """Whether it is no one's mistake: the client left before it had its answer."""
-    return isinstance(error, ConnectionClosed) and peer.is_closed()
+    return isinstance(error, ConnectionClosed) and peer.has_left()

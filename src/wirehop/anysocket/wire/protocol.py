@@ -68,6 +68,7 @@ class Protocol:
         "packets_out",
         "remote_id",
         "state",
+        "was_secured",
     )
 
     def __init__(
@@ -97,6 +98,7 @@ class Protocol:
         # A text up to this size is one frame, plain and sent at once.
         self._at_once = CHUNK
         self._switch: Switch | None = None
+        self.was_secured = False
 
     # --- what the peer says
 
@@ -197,6 +199,7 @@ class Protocol:
 
     def close(self) -> None:
         """The link is over; whatever still comes is ignored."""
+        self.was_secured |= self.state is State.SECURED
         self.state = State.DISCONNECTED
         self._partials.clear()
         self._held = None

@@ -305,6 +305,11 @@ class ServerConnection(tcp.Connection):
         """A response with which to refuse an upgrade; it ends the connection."""
         return self._owe(request, keep_alive=False)
 
+    def hold_upgrade(self) -> None:
+        """Read no more until it is decided; :meth:`detach` and the end of a refusal read again."""
+        self._paused = True
+        self.output.transport.pause_reading()
+
     def resume_upgrade(self) -> None:
         """The response of :meth:`refuse_upgrade` is not needed."""
         self._responses.clear()

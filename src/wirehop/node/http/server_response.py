@@ -158,6 +158,11 @@ class ServerResponse(OutgoingMessage, msgspec.Struct, eq=False, dict=True, weakr
     def __repr__(self) -> str:
         return f"<ServerResponse {self.status or 'to come'} of {self.request.method} {self.request.url:.60}>"
 
+    @property
+    def is_dropped(self) -> bool:
+        """Whether it will not be sent any more: its connection is over, or being closed."""
+        return self._dropped
+
     # --- called by the connection
 
     def has_begun(self) -> bool:

@@ -134,6 +134,9 @@ def _plain(value: Any, default: Callable[[Any], Any]) -> Any:
 def _key(key: Any) -> str:
     if isinstance(key, str):
         return key
+    if isinstance(key, float) and key.is_integer() and abs(key) <= 2**53:
+        # JavaScript has no 1.0.
+        return str(int(key))
     if key is None or isinstance(key, (int, float)):
         return json.dumps(key)
     raise TypeError(f"a key of type {type(key).__name__} cannot be sent as JSON")

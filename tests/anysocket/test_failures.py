@@ -255,6 +255,30 @@ async def test_a_listener_may_stop_its_socket_and_go_on(event: str) -> None:
         await done.wait()
 
 
+@pytest.mark.parametrize("event", ["message", "disconnected"])
+async def test_several_listeners_may_stop_their_socket(event: str) -> None:
+    async with AnySocket() as server, AnySocket() as first, AnySocket() as second:
+        listener = await server.listen("ws", ip="127.0.0.1", port=0)
+        begun: list[object] = []
+        done: list[object] = []
+
+        @server.on(event)
+        async def stops(*args: object) -> None:
+            begun.append(args)
+            await until(lambda: len(begun) == 2)
+            # Longer than the test may take.
+            await server.stop(timeout=600)
+            await asyncio.sleep(0)
+            done.append(args)
+
+        for client in (first, second):
+            peer = await client.connect("ws", "127.0.0.1", listener.port)
+            peer.send("x")
+            if event == "disconnected":
+                await peer.disconnect()
+        await until(lambda: len(done) == 2)
+
+
 async def test_a_reason_is_text() -> None:
     async with linked() as (_, client, peer, _):
         reasons: list[object] = []

@@ -76,7 +76,7 @@ class AnySocket(EventEmitter):
         self._steps = Steps()
         self._answers = Steps()
         self._farewells = Steps()
-        self._is_stopping = False
+        self._stoppers: set[asyncio.Task[Any] | None] = set()
 
     # --- what the user may override
 
@@ -198,7 +198,7 @@ class AnySocket(EventEmitter):
             raise ValueError(f"{scheme!r} is no scheme to connect with; there are ws and wss")
         if scheme == "ws" and not chosen.wss_first and tls.has_options(chosen):
             raise ValueError("ws is plaintext; with ca or ssl_context the scheme is wss")
-        if self._is_stopping:
+        if self._stoppers:
             raise AuthError(LOCAL_CLOSED)
         context = tls.client_context(chosen) if scheme == "wss" or chosen.wss_first else None
         if scheme == "ws" and context is not None:
@@ -216,14 +216,15 @@ class AnySocket(EventEmitter):
         async listeners of ``disconnected``. Attempts to connect are given up, and none begins
         meanwhile: ``connect`` raises ``AuthError``.
 
-        What is not done after ``timeout`` seconds is cut; but for the listener that called this.
+        What is not done after ``timeout`` seconds is cut; but for listeners that call this.
         Awaiting a stopped socket's ``stop`` again does no harm, and it may listen and connect again.
         """
-        self._is_stopping = True
+        task = asyncio.current_task()
+        self._stoppers.add(task)
         try:
             await stopping.stop(self, timeout)
         finally:
-            self._is_stopping = False
+            self._stoppers.discard(task)
 
     async def __aenter__(self) -> AnySocket:
         return self

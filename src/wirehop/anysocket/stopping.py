@@ -25,7 +25,8 @@ async def stop(socket: AnySocket, timeout: float) -> None:
     listeners, socket._open = socket._open, []
     for listener in listeners:
         listener.stop_accepting()
-    answering = socket._answers.tasks - {asyncio.current_task()}
+    # A listener that stops its socket does not wait for itself, nor for another one that does.
+    answering = socket._answers.tasks - socket._stoppers
     if answering:
         await asyncio.wait(answering, timeout=timeout)
     for peer in list(socket._peers.values()):
@@ -50,11 +51,11 @@ async def stop(socket: AnySocket, timeout: float) -> None:
                 *(peer.gone() for peer in list(socket._connections)),
                 *(listener.closed() for listener in listeners),
             )
-    saying = socket._farewells.tasks - {asyncio.current_task()}
+    saying = socket._farewells.tasks - socket._stoppers
     if saying:
         await asyncio.wait(saying, timeout=max(0.0, until - loop.time()))
     for steps in (socket._answers, socket._steps, socket._farewells):
-        steps.cancel()
+        steps.cancel(but=socket._stoppers)
     if socket._deadlines is not None and not socket._connections:
         socket._deadlines.close()
         socket._deadlines = None

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Set
 from typing import Any
 
 __all__ = ["Failed", "Steps"]
@@ -39,9 +39,9 @@ class _Steps:
             self.tasks.add(task)
             task.add_done_callback(lambda done: self._end(done, failed))
 
-    def cancel(self) -> None:
-        """Cancel whatever is suspended, but not who asks for it."""
-        for task in self.tasks - {asyncio.current_task()}:
+    def cancel(self, but: Set[asyncio.Task[Any] | None] = frozenset()) -> None:
+        """Cancel whatever is suspended, ``but`` these."""
+        for task in self.tasks - but:
             task.cancel()
 
     def _begin(self, work: Work, failed: Failed) -> asyncio.Task[Any] | None:

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import trustme
@@ -18,6 +19,7 @@ from tests.raw import until
 from wirehop.errors import ConnectionClosed, ProtocolError
 from wirehop.node import http, tcp
 from wirehop.node.http import Client, ClientLimits, ClientRequest, ClientResponse
+from wirehop.node.http.response_parser import ResponseParser
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -149,6 +151,14 @@ async def test_the_number_of_headers_is_limited() -> None:
     async with answering(*scripts) as answers, asking(answers, max_headers=10) as (client, _):
         assert len((await client.get("/").finish()).headers) == 10
         await fails(client.get("/"), ProtocolError, "Too Many Headers.*10")
+
+
+def test_a_head_is_not_counted_as_trailers() -> None:
+    parser = ResponseParser("GET", ClientLimits(max_head=100), Mock())
+    parser.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nA: %s\r\n\r\n5;" % (b"a" * 40))
+    parser.feed(b"b" * 90)
+    parser.feed(b"\r\nhello\r\n0\r\n\r\n")
+    assert parser.complete
 
 
 @pytest.mark.parametrize("rest", [b"X: y\r\n", b"X: " + b"y" * 100_000, b"1;" + b"x" * 100])

@@ -132,6 +132,8 @@ class ResponseParser:
             receiver.information_arrived(status, headers)
             return
         self.in_head = False
+        # What this was fed was a head, which has a limit of its own.
+        self._moved = True
         self._read_framing(status, version, headers)
         receiver.head_arrived(status, version, headers)
 

@@ -1517,3 +1517,21 @@ async def test_what_is_sent_while_connecting_goes_out() -> None:
         for text in ("one", "two"):
             assert (await js.event("receive"))["value"] == text
         await client.disconnect()
+
+
+async def test_a_killed_npm_client_that_does_not_read_is_gone_at_once_and_gets_what_was_sent() -> None:
+    async with linked(True, {"send_timeout": 600.0}) as link:
+        assert isinstance(link.ours, SockhopServer)
+        await link.js.run("peer.socket.pause()")
+        for _ in range(24):
+            link.send("x" * (1 << 20))
+        killed = link.ours.kill_socket(link.sock, timeout=600.0)
+        await link.ended.wait()
+        assert link.ours.sockets == []
+        assert not link.sock.is_over
+        await link.js.run("peer.socket.resume()")
+        for _ in range(24):
+            assert await link.theirs() == text_summary("x" * (1 << 20))
+        await link.js.event("disconnect")
+        await killed
+        assert link.gone == [link.sock]

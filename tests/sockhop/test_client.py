@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.programs import free_port
-from tests.raw import until
+from tests.raw import Raw, until
 from tests.sockhop.linking import Told, linked, strange_server
 from wirehop import SockhopClient, SockhopServer
 from wirehop.core.loops import PerLoop
@@ -386,3 +386,82 @@ async def test_force_close_of_a_socket() -> None:
         await link.at_client.args("disconnect")
         sock.force_close()
         sock.close()
+
+
+async def test_a_server_that_closes_without_reading_does_not_delay_what_follows() -> None:
+    """``disconnect`` and the next connection come at the server's end, not when the last byte is out."""
+    accepted: asyncio.Queue[Raw] = asyncio.Queue()
+    listening = await asyncio.start_server(
+        lambda reader, writer: accepted.put_nowait(Raw(reader, writer)), "127.0.0.1", 0
+    )
+    client = SockhopClient(
+        port=listening.sockets[0].getsockname()[1],
+        high_water=1 << 16,
+        send_timeout=600.0,
+        auto_reconnect_interval=0.001,
+    )
+    told = Told(client)
+    await client.start()
+    first = await told.first("connect")
+    raws = [await accepted.get()]
+    text = "x" * (32 << 20)
+    client.send(text)
+    raws[0].finish()
+    assert await told.first("disconnect") is first
+    assert not first.is_over
+    assert await told.first("connect") is not first
+    raws.append(await accepted.get())
+    # What was on its way goes out.
+    assert len(await raws[0].read_all()) > len(text)
+    await until(lambda: first.is_over)
+    client.send("x")
+    assert b'"x"' in await raws[1].read_until(b"\n")
+    for raw in raws:
+        raw.writer.close()
+    await client.disconnect()
+    assert told.names.count("disconnect") == 2
+    listening.close()
+
+
+async def test_disconnect_waits_for_what_a_server_closed_and_left_unread() -> None:
+    async with strange_server(high_water=1 << 16, send_timeout=600.0) as (raw, client, told):
+        first = await told.first("connect")
+        client.send("x" * (32 << 20))
+        raw.finish()
+        await told.args("disconnect")
+        assert not first.is_over
+        await client.disconnect(timeout=0.01)
+        assert first.is_over
+        assert told.none("disconnect")
+
+
+async def test_disconnect_and_connect_that_nobody_awaits_come_in_that_order() -> None:
+    async with SockhopServer(port=0) as server, SockhopClient(port=server.port) as client:
+        told = Told(client)
+        client.disconnect()
+        assert told.all == []
+        await client.connect()
+        assert told.names == ["disconnect", "connect"]
+
+
+async def test_auto_reconnect_cannot_be_set() -> None:
+    client = SockhopClient()
+    with pytest.raises(AttributeError, match=r"^The \.auto_reconnect setter has been deprecated in v2$"):
+        client.auto_reconnect = True
+    assert not hasattr(client, "auto_reconnect")
+    assert not client.auto_reconnect_active
+
+
+async def test_what_is_sent_while_connecting_is_for_that_attempt_alone() -> None:
+    port = free_port()
+    client = SockhopClient(port=port, auto_reconnect_interval=0.01)
+    client.start()
+    sent = client.send("lost")
+    with pytest.raises(ConnectionClosed):
+        await sent
+    async with SockhopServer(port=port) as server:
+        heard = Told(server)
+        await client.start()
+        client.send("kept")
+        assert await heard.first("receive") == "kept"
+        await client.disconnect()

@@ -14,7 +14,7 @@ import pytest
 from tests.raw import until
 from tests.sockhop.linking import linked, strange_server, stranger
 from wirehop import SockhopClient, SockhopServer
-from wirehop.errors import ConnectionClosed, LimitExceeded, PayloadTooLarge, SockhopError
+from wirehop.errors import AuthError, ConnectionClosed, LimitExceeded, PayloadTooLarge, SockhopError
 from wirehop.sockhop.link import BAD_LINES
 
 
@@ -510,3 +510,132 @@ async def test_what_is_told_beside_a_value_is_its_own() -> None:
         assert all(meta.socket is client._link and meta.session is None for _, meta in got)
         with pytest.raises(AttributeError):
             got[0][1].type = "another"
+
+
+async def failing_listener(link: Any, error: Exception | None = None) -> list[Any]:
+    """What is told of a listener that sends through another client, or raises ``error``; its own
+    connection is open."""
+    other = SockhopClient(port=1)
+
+    @link.server.on("receive")
+    async def received(value: Any, meta: Any) -> None:
+        if value == "x":
+            if error is not None:
+                raise error
+            await other.send(value)
+
+    link.client.send("x")
+    return list(await link.at_server.args("error"))
+
+
+async def test_what_a_listener_did_to_another_connection_is_reported(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with linked() as link:
+        error, sock, session = await failing_listener(link)
+        assert (error.code, sock, session) == ("ERR_SOCKET_DESTROYED", None, None)
+    assert "a listener of 'receive' failed" in caplog.text
+
+
+@pytest.mark.parametrize("error", [ConnectionClosed("another one"), AuthError("the database's")])
+async def test_a_closed_connection_that_is_not_the_listeners_is_reported(error: Exception) -> None:
+    async with linked() as link:
+        assert await failing_listener(link, error) == [error, None, None]
+
+
+@pytest.mark.parametrize("event", ["receive", "request", "connect", "callback"])
+@pytest.mark.parametrize("error", [None, AuthError("refused")])
+async def test_a_listener_whose_connection_ended_under_its_hands(
+    event: str, error: Exception | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with linked() as link:
+        client = SockhopClient(port=link.server.port)
+        failed = asyncio.Event()
+
+        async def listener(*args: Any) -> None:
+            client._link.force_close()  # type: ignore[union-attr]
+            try:
+                if error is not None:
+                    raise error
+                await client.send("x")
+            finally:
+                failed.set()
+
+        told: list[Any] = []
+        client.on("error", told.append)
+        if event != "callback":
+            client.on(event, listener)
+        await client.connect()
+        session = link.server.sessions[-1] if len(link.server.sessions) > 1 else None
+        if session is None:
+            session = (await link.at_server.args("connect"))[1]
+        if event == "receive":
+            session.send("x")
+        elif event == "request":
+            session.request("x")
+        elif event == "callback":
+            client.send("x", listener)
+            (await link.at_server.args("receive"))[1].callback("y")
+        await failed.wait()
+        await client.disconnect()
+        assert told == ([] if error is None else [error])
+    assert bool(caplog.records) == (error is not None)
+
+
+async def test_a_callback_of_what_was_refused_is_forgotten() -> None:
+    options = {"terminator": "END"}
+    async with linked(options, {**options, "callback_timeout": 0.01, "max_callbacks": 1}) as link:
+        for _ in range(2):
+            with pytest.raises(SockhopError) as raised:
+                link.client.send("the END", print)
+            assert raised.value.code == "ERR_OBJECTBUFFER_BAD_OBJECT"
+        await link.client.send("x", print)
+        assert await link.at_server.first("receive") == "x"
+        assert (await link.at_client.first("error")).code == "ERR_RESPONSE_TIMEOUT"
+        await link.are_alive()
+        assert link.at_client.none("error")
+
+
+class Slotted:
+    __slots__ = ("_hidden", "name", "unset")
+
+    def __init__(self) -> None:
+        self.name = "n"
+        self._hidden = 1
+
+
+class Extended(Slotted):
+    __slots__ = "size"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.size = 2
+
+
+class Open(Extended):
+    def __init__(self) -> None:
+        super().__init__()
+        self.more = 3
+
+
+async def test_public_attributes_in_slots() -> None:
+    async with linked() as link:
+        for value, data in (
+            (Slotted(), {"name": "n"}),
+            (Extended(), {"name": "n", "size": 2}),
+            (Open(), {"name": "n", "size": 2, "more": 3}),
+        ):
+            link.client.send(value)
+            received, meta = await link.at_server.args("receive")
+            assert (received, meta.type) == (data, type(value).__name__)
+        # Nothing of theirs is public: they are no objects of attributes.
+        for value in (Path("x"), object(), 1j):
+            with pytest.raises(SockhopError) as raised:
+                link.client.send(value)
+            assert raised.value.code == "ERR_OBJECTBUFFER_BAD_OBJECT"
+
+
+@pytest.mark.parametrize("terminator", [5, ["a"], ("a", "b", "c"), {"a": 1, "b": 2}, ("a", b"b")])
+def test_what_is_no_terminator(terminator: Any) -> None:
+    with pytest.raises(TypeError, match=r"a terminator is text, or a pair of texts .*, not "):
+        SockhopClient(terminator=terminator)

@@ -298,3 +298,122 @@ async def test_requests_while_connecting_go_out_when_connected() -> None:
         await sent
         assert await stream.all() == COUNTED
         await client.disconnect()
+
+
+@pytest.mark.parametrize("turns", range(6))
+@pytest.mark.parametrize("end_first", [True, False])
+async def test_late_listeners_are_told_in_order(turns: int, end_first: bool) -> None:
+    """A packet that comes before they were told of those that came before does not overtake them."""
+    stream = SockhopResponseReadableStream()
+
+    def receive(*packets: int, last: bool = False) -> None:
+        for n in packets:
+            final = last and n == packets[-1]
+            stream.receive_packet(SockhopResponsePacket.for_data(n, stream.uuid, final))
+
+    receive(0, 1)
+    if end_first:
+        told = Told(stream, "end", "data")
+    else:
+        told = Told(stream, "data", "end")
+    receive(2)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    receive(3, 4, last=True)
+    receive(5)
+    assert await told.args("end") == (None,)
+    assert [args[0] for _, args in told.all] == [0, 1, 2, 3, 4, None]
+
+
+async def test_listeners_that_are_added_between_two_packets() -> None:
+    async with strange_server() as (raw, client, _):
+        stream = client.request("x")
+        told: list[Told] = []
+        client.on("receive", lambda value, meta: told.append(Told(stream, "data", "end")))
+        middle = b'{"type":"Number","data":0}\n'
+        await raw.send(answer(stream.uuid, 1, False) + middle + answer(stream.uuid, 2, True))
+        await until(lambda: told)
+        assert await told[0].args("end") == (None,)
+        assert [args[0] for _, args in told[0].all] == [1, 2, None]
+
+
+async def test_a_late_listener_of_the_end_alone() -> None:
+    """It is told, and the packets stay for who takes or listens later."""
+    async with linked() as link:
+        link.server.on("request", count)
+        stream = link.client.request(2)
+        await until(lambda: stream.ended)
+        assert await Told(stream, "end").args("end") == (None,)
+        assert await told_all(stream) == COUNTED
+        stream = link.client.request(2)
+        at_once = Told(stream, "end")
+        assert await at_once.args("end") == (None,)
+        assert await stream.all() == COUNTED
+        # Each is told once.
+        ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        stream.once("end", ended.set_result)
+        assert await ended is None
+        assert len(at_once.all) == 1
+
+
+async def test_a_listener_that_leaves_leaves_the_rest_to_others() -> None:
+    async with linked() as link:
+        link.server.on("request", count)
+        stream = link.client.request(2)
+        await until(lambda: stream.ended)
+        got: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        stream.once("data", lambda *packet: got.set_result(packet))
+        assert await got == COUNTED[0]
+        leaving: list[Any] = []
+        stream.on("data", leaving.append)
+        stream.off("data", leaving.append)
+        assert await stream.all() == COUNTED[1:]
+        assert leaving == []
+
+
+async def test_a_late_listener_and_who_takes_in_the_same_turn_get_all() -> None:
+    async with linked() as link:
+        link.server.on("request", count)
+        stream = link.client.request(2)
+        await until(lambda: stream.ended)
+        told = Told(stream, "data", "end")
+        assert await stream.all() == COUNTED
+        assert await told.args("end") == (None,)
+        assert [args for name, args in told.all if name == "data"] == COUNTED
+
+
+def test_a_late_listener_without_a_loop() -> None:
+    stream = SockhopResponseReadableStream()
+    stream.receive_packet(SockhopResponsePacket.for_data(1, stream.uuid, True))
+    told = Told(stream, "data", "end")
+    assert told.all == [("data", (1, "Number")), ("end", (None,))]
+
+
+async def test_a_response_by_the_arguments_of_the_seed() -> None:
+    async with linked() as link:
+        for make in (
+            lambda req, to: SockhopResponseWriteableStream(uuid=req.uuid, sockhop=to),
+            lambda req, to: SockhopResponseWriteableStream.from_request(
+                {"uuid": req.uuid, "data": req.data, "type": req.type}, to
+            ),
+        ):
+            stream = link.client.request("x")
+            req, _, meta = await link.at_server.args("request")
+            await make(req, meta.session).send("y")
+            assert (await stream.next()).data == "y"
+    assert len(SockhopResponseWriteableStream(None).uuid) == 36
+    assert SockhopResponseReadableStream.from_request({"uuid": "u"}).uuid == "u"
+
+
+def test_requests_and_packets_that_cannot_be_sent() -> None:
+    for make in (SockhopRequest.from_data, lambda data: SockhopResponsePacket.for_data(data, "u")):
+        for data, code in ((None, "ERR_BAD_DATA"), ({1, 2}, "ERR_OBJECTBUFFER_BAD_OBJECT")):
+            with pytest.raises(SockhopError) as raised:
+                make(data)
+            assert raised.value.code == code
+
+
+def test_missing_data_is_an_empty_object() -> None:
+    for cls in (SockhopRequest, SockhopResponsePacket):
+        assert cls.parse({"uuid": "u", "type": "Object"}).data == {}
+        assert cls.parse({"uuid": "u", "type": "Number", "data": None}).data is None

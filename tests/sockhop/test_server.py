@@ -361,3 +361,173 @@ async def test_s6_a_server_sends_what_is_falsy() -> None:
         with pytest.raises(SockhopError) as raised:
             link.server.send(link.sock, None)
         assert raised.value.code == "ERR_BAD_DATA"
+
+
+async def test_who_is_killed_is_no_longer_among_the_sockets() -> None:
+    """A loop over them may send to each."""
+    async with linked() as link, SockhopClient(port=link.server.port) as other:
+        await link.at_server.args("connect")
+        sock, session = link.sock, link.server.sessions[0]
+        staying = [one for one in link.server.sockets if one is not sock]
+        session.kill()
+        assert link.server.sockets == staying
+        assert link.server.sessions == [one.session for one in staying]
+        heard = Told(other)
+        for one in link.server.sockets:
+            link.server.send(one, "x")
+        assert await heard.first("receive") == "x"
+        await link.at_server.args("disconnect")
+
+
+@pytest.mark.parametrize("how", ["kill", "FIN"])
+async def test_a_session_ends_when_it_is_closed_and_what_was_sent_goes_out_behind_it(how: str) -> None:
+    order: list[str] = []
+
+    class Visitor(SockhopSession):
+        async def end(self) -> None:
+            assert self.server.sockets == self.server.sessions == []
+            order.append("end")
+
+    # Nothing of this ends by itself while the test runs.
+    options = {"session_type": Visitor, "high_water": 1 << 16, "send_timeout": 600.0}
+    server = SockhopServer(port=0, **options)  # type: ignore[arg-type]
+    told = Told(server)
+    text = "x" * (32 << 20)
+    async with server, connect(server.port) as raw:
+        sock, session = await told.args("connect")
+        server.send(sock, text)
+        if how == "kill":
+            killed = asyncio.ensure_future(_of(session.kill(timeout=600.0)))
+        else:
+            raw.finish()
+        assert await told.args("disconnect") == (sock, session)
+        assert order == ["end"]
+        assert not sock.is_over
+        closing = asyncio.ensure_future(_of(server.disconnect(timeout=600.0)))
+        received = await raw.read_all()
+        assert len(received) == len(text) + len(b'{"type":"String","data":""}\n')
+        raw.finish()
+        await closing
+        assert sock.is_over
+        if how == "kill":
+            await killed
+    assert order == ["end"]
+    assert told.names == ["connect", "disconnect"]
+
+
+async def _of(awaitable: Any) -> None:
+    await awaitable
+
+
+async def test_disconnect_cuts_what_does_not_go_out_in_time() -> None:
+    server = SockhopServer(port=0, high_water=1 << 16, send_timeout=600.0)
+    told = Told(server)
+    async with server, connect(server.port) as raw:
+        sock, _ = await told.args("connect")
+        server.send(sock, "x" * (32 << 20))
+        raw.finish()
+        await told.args("disconnect")
+        assert not sock.is_over
+        await server.disconnect(timeout=0.01)
+        assert sock.is_over
+
+
+async def test_little_that_nobody_reads_is_cut_too() -> None:
+    """Below the high water, where nothing else looks for a stall."""
+    server = SockhopServer(port=0, high_water=64 << 20, send_timeout=0.05)
+    told = Told(server)
+    async with server, connect(server.port) as raw:
+        sock, _ = await told.args("connect")
+        server.send(sock, "x" * (32 << 20))
+        raw.finish()
+        await sock.gone()
+
+
+@pytest.mark.parametrize("slow", ["start", "end"])
+async def test_disconnect_does_not_wait_for_ever_for_a_session(slow: str) -> None:
+    begun = asyncio.Event()
+    going = asyncio.Event()
+
+    class Slow(SockhopSession):
+        async def start(self) -> None:
+            if slow == "start":
+                begun.set()
+                await going.wait()
+
+        async def end(self) -> None:
+            if slow == "end":
+                await going.wait()
+
+    server = SockhopServer(port=0, session_type=Slow)
+    told = Told(server)
+    async with server, connect(server.port):
+        await (begun.wait() if slow == "start" else told.args("connect"))
+        await server.disconnect(timeout=0.01)
+        assert told.none("disconnect")
+        # It was not cancelled.
+        going.set()
+        if slow == "end":
+            await told.args("disconnect")
+        await until(lambda: not server._all)
+
+
+@pytest.mark.parametrize("hook", ["start", "end"])
+@pytest.mark.parametrize("what", ["disconnect", "close"])
+async def test_a_session_that_disconnects_all_does_not_wait_for_itself(hook: str, what: str) -> None:
+    done: list[str] = []
+
+    class Last(SockhopSession):
+        async def start(self) -> None:
+            if hook == "start":
+                await self._do()
+
+        async def end(self) -> None:
+            if hook == "end":
+                await self._do()
+
+        async def _do(self) -> None:
+            # Not to be had by waiting for the timeout.
+            await getattr(self.server, what)(timeout=600.0)
+            done.append(hook)
+
+    server = SockhopServer(port=0, session_type=Last)
+    async with server:
+        # Two of them wait for each other, too. (After close() nobody starts any more.)
+        count = 1 if (hook, what) == ("start", "close") else 2
+        clients = [SockhopClient(port=server.port) for _ in range(count)]
+        for client in clients:
+            await client.connect()
+        if hook == "end":
+            await until(lambda: len(server.sockets) == count)
+        for client in clients:
+            client.disconnect()
+        await until(lambda: len(done) == count)
+        await until(lambda: not server._all)
+        for client in clients:
+            await client.disconnect()
+
+
+async def test_a_bind_error_that_a_listener_took_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async with SockhopServer(port=0) as server:
+        second = SockhopServer(port=server.port)
+        told = Told(second)
+        second.listen()
+        await told.args("error")
+        assert caplog.records == []
+        third = SockhopServer(port=server.port)
+        third.listen()
+        await until(lambda: caplog.records)
+        assert [record.name for record in caplog.records] == ["wirehop.sockhop"]
+
+
+def test_a_server_has_no_interval_to_reconnect() -> None:
+    with pytest.raises(TypeError, match="SockhopClient alone"):
+        SockhopServer(auto_reconnect_interval=2.0)  # type: ignore[call-arg]
+
+
+async def test_a_socket_can_be_ended_without_a_timeout() -> None:
+    async with linked() as link:
+        sock = link.sock
+        await sock.end()
+        assert (await link.at_server.args("disconnect"))[0] is sock
+        await link.at_client.args("disconnect")

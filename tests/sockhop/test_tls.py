@@ -174,3 +174,52 @@ def test_a_key_that_needs_a_passphrase_is_an_error_and_no_question(
         SockhopServer(cert=files["cert"], key=key)
     with pytest.raises(ValueError, match="the key is encrypted"):
         SockhopClient(ssl_options={"cert": files["cert"], "key": key})
+
+
+async def test_certificates_as_paths_or_pem_or_lists(
+    ca: trustme.CA, files: dict[str, Path], tmp_path: Path
+) -> None:
+    """As in Node's ``tls.connect``. The server wants to see who comes."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(files["cert"], files["key"])
+    context.verify_mode = ssl.CERT_REQUIRED
+    ca.configure_trust(context)
+    paths = {name: str(path) for name, path in files.items()}
+    texts = {name: path.read_text() for name, path in files.items()}
+    octets = {name: path.read_bytes() for name, path in files.items()}
+    stranger = trustme.CA()
+    other = tmp_path / "other.pem"
+    stranger.cert_pem.write_to_path(other)
+    together = {"ca": paths["ca"], "cert": texts["cert"] + texts["key"]}
+    commented = {**texts, "ca": "# été\n" + texts["ca"]}
+    several = {"ca": [other, files["ca"], stranger.cert_pem.bytes().decode()]}
+    for options in (
+        paths,
+        files,
+        texts,
+        octets,
+        commented,
+        together,
+        {**paths, **several},
+        {**texts, "ca": [texts["ca"], octets["ca"]]},
+        {"ca": [texts["ca"]], "cert": [octets["cert"]], "key": (paths["key"],)},
+    ):
+        async with linked({"ssl_context": context}, {"ssl_options": options}) as link:
+            await link.are_alive()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"minVersion": "TLSv1.2"}, TypeError, "no 'minVersion'; there are ca, cert, key, passphrase, serv"),
+        ({"ca": 5}, TypeError, "ca is a path, or PEM as text or bytes, not int"),
+        ({"ca": []}, ValueError, "ca is an empty list"),
+        ({"cert": b"/a/path"}, ValueError, "cert is no PEM"),
+        ({"cert": ["a", "b"], "key": "a"}, ValueError, "2 certs and 1 keys"),
+        ({"ca": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}, ssl.SSLError, None),
+    ],
+)
+def test_ssl_options_that_say_nothing(options: Any, error: type[Exception], text: str | None) -> None:
+    with pytest.raises(error, match=text) as raised:
+        SockhopClient(ssl_options=options)
+    assert "_context" not in str(raised.value)

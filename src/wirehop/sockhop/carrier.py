@@ -48,6 +48,7 @@ class Carrier(tcp.Connection):
         "_gone",
         "_has_lingered",
         "_is_opened",
+        "_is_told",
         "_lines",
         "_options",
         "_queue",
@@ -79,8 +80,10 @@ class Carrier(tcp.Connection):
         self.alarm = deadlines_of(self._loop).alarm(self._ring)
         self.began = 0.0
         """When it was opened, on the loop's clock."""
+        self._is_told = False
+        """Whether its owner knows that it is closed."""
         self.is_over = False
-        """Whether it is gone; its owner knows, or is being told."""
+        """Whether nothing is left of it, not even what was on its way."""
 
     # --- what a subclass has
 
@@ -94,7 +97,12 @@ class Carrier(tcp.Connection):
         raise NotImplementedError
 
     def _closed(self) -> None:
-        """There was a connection, and it is over."""
+        """There was a connection, and it is closed: nothing more is sent or received. What was sent
+        may still be on its way. Told once, in the turn after."""
+        raise NotImplementedError
+
+    def _over(self) -> None:
+        """Nothing is left of it, whether there was a connection or not. The last that is told."""
         raise NotImplementedError
 
     def _read(self, lines: Iterator[bytes]) -> None:
@@ -158,8 +166,13 @@ class Carrier(tcp.Connection):
             self._keep_back(None)
             return True
         # The other side keeps no half of a connection open: what it asked for goes out, no more.
-        self.output.flush()
         self.ready_state = "closed"
+        if self.output.transport.can_write_eof():
+            # By itself the transport would wait for ever for one that does not read.
+            self.output.close()
+        else:
+            self.output.flush()
+        self._tell_soon()
         self._stop_waiting()
         return False
 
@@ -210,11 +223,14 @@ class Carrier(tcp.Connection):
 
     # --- the end
 
-    def end(self, timeout: float) -> Awaitable[None]:
+    def end(self, timeout: float = CLOSE_TIMEOUT) -> Awaitable[None]:
         """Close; what was sent goes out first, ``timeout`` seconds long. Awaiting waits for the end
         of the connection."""
         self._cut_at = min(self._cut_at, self.now() + timeout)
         self.full_close()
+        if not self.is_over:
+            # It may have been closed before, with more time.
+            self.alarm.by(self._cut_at)
         return self.gone()
 
     def gone(self) -> Awaitable[None]:
@@ -231,6 +247,7 @@ class Carrier(tcp.Connection):
             self._end_output()
             self._cut_at = min(self._cut_at, self.now() + CLOSE_TIMEOUT)
             self.alarm.by(min(self._cut_at, self.now() + LINGER / 2))
+            self._tell_soon()
         self._stop()
 
     def close(self) -> None:
@@ -243,9 +260,20 @@ class Carrier(tcp.Connection):
         if self._attempt is not None:
             self._attempt.abandon()
         elif not self._is_lost:
+            self._tell_soon()
             self.output.lost("Local Connection Closed")
             self.output.abort()
         self._stop()
+
+    def _tell_soon(self) -> None:
+        # Not at once: whoever closes it may be in the middle of something.
+        if not self._is_told:
+            self._loop.call_soon(self._tell)
+
+    def _tell(self) -> None:
+        if not self._is_told:
+            self._is_told = True
+            self._closed()
 
     def _end_output(self) -> None:
         transport = self.output.transport
@@ -297,11 +325,12 @@ class Carrier(tcp.Connection):
         self.alarm.stop()
         self._stop()
         if self._is_opened:
-            self._closed()
+            self._tell()
         else:
             self._failed(self._failure, self._was_awaited)
         self.emit("disconnect", had_error)
         alive.release(self)
+        self._over()
         self._gone.come()
 
 

@@ -14,7 +14,7 @@ from wirehop.errors import ConnectionClosed, SockhopError
 from wirehop.node import alive
 from wirehop.node.dial import Target
 from wirehop.sockhop.carrier import CLOSE_TIMEOUT
-from wirehop.sockhop.endpoint import Endpoint, Giving
+from wirehop.sockhop.endpoint import Each, Endpoint, Giving
 from wirehop.sockhop.link import Link
 from wirehop.sockhop.options import LinkOptions, Options, positive
 from wirehop.sockhop.request import SockhopRequest
@@ -39,7 +39,7 @@ class SockhopClient(Endpoint):
     ``connect(sock)``       there is a connection
     ``receive(obj, meta)``  the server sent an object; see :class:`Meta`
     ``request(req, res)``   it wants an answer: ``res.send(...)``
-    ``disconnect(sock)``    the connection is over
+    ``disconnect(sock)``    the connection is closed
     ``error(error)``        what the server sent cannot be read, a listener failed, or an attempt
                             to connect that nobody waits for
     ======================= =================================================================
@@ -92,7 +92,8 @@ class SockhopClient(Endpoint):
         Target(**self._target)
         self._backoff = Backoff(positive("auto_reconnect_interval", auto_reconnect_interval))
         self._link: Link | None = None
-        self._leaving: Link | None = None
+        self._all: set[Link] = set()
+        """Those of which something is left: at most one that is no closed one."""
         self._reconnects = False
         self._switch: bool | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -108,6 +109,13 @@ class SockhopClient(Endpoint):
     def auto_reconnect_active(self) -> bool:
         """Whether it connects again when the connection is lost."""
         return self._reconnects
+
+    def _set_auto_reconnect(self, auto_reconnect: bool) -> None:
+        raise AttributeError("The .auto_reconnect setter has been deprecated in v2")
+
+    auto_reconnect = property(
+        None, _set_auto_reconnect, doc="Cannot be set, as in the seed: see :meth:`connect` and :meth:`start`."
+    )
 
     # --- connecting and disconnecting
 
@@ -146,17 +154,16 @@ class SockhopClient(Endpoint):
 
     def disconnect(self, timeout: float = CLOSE_TIMEOUT) -> Awaitable[None]:
         """Disconnect, at the call, and stop reconnecting and pinging. What was sent goes out first,
-        ``timeout`` seconds long. Awaiting waits until the connection is over, and ``disconnect`` was
-        emitted. Does nothing when there is none."""
+        ``timeout`` seconds long. Awaiting waits until nothing is left of the connection, and
+        ``disconnect`` was emitted; also of one that the server closed, and which has something on its
+        way. Does nothing when there is none."""
         self._reconnects = False
         self._ping_delay = 0.0
         self._stop_timer()
-        link, self._link = self._link, None
-        if link is not None:
-            self._leaving = link
-            link.end(timeout)
+        self._link = None
+        leaving = [link.end(timeout) for link in list(self._all)]
         self._set_started()
-        return Giving(None if self._leaving is None else self._leaving.gone(), None)
+        return Each(leaving)
 
     def get_bound_address(self) -> str | None:
         """The address of this side, or the path of the server's socket; None when not connected."""
@@ -235,6 +242,9 @@ class SockhopClient(Endpoint):
         self._detach(link)
         self.emit("disconnect", link)
 
+    def _over(self, link: Link) -> None:
+        self._all.discard(link)
+
     def _requested(self, link: Link, req: SockhopRequest, res: SockhopResponseWriteableStream) -> None:
         self.emit("request", req, res)
 
@@ -251,7 +261,9 @@ class SockhopClient(Endpoint):
     def _attempt(self) -> Awaitable[None]:
         self._stop_timer()
         link = self._link = Link(self)
-        return link.connect(**self._target)
+        attempt = link.connect(**self._target)
+        self._all.add(link)
+        return attempt
 
     def _attempt_again(self) -> None:
         self._timer = None
@@ -260,9 +272,7 @@ class SockhopClient(Endpoint):
         alive.release(self)
 
     def _detach(self, link: Link) -> None:
-        """A link is over. Unless there is another, it is time to think of one."""
-        if self._leaving is link:
-            self._leaving = None
+        """A link is closed. Unless there is another, it is time to think of one."""
         if self._link is not link:
             return
         self._link = None

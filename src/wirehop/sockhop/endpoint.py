@@ -8,14 +8,15 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Generic, TypeVar
 
 from wirehop.core.events import EventEmitter
-from wirehop.errors import ConnectionClosed, SockhopError
+from wirehop.errors import AuthError, ConnectionClosed, SockhopError
 from wirehop.sockhop.link import Link
 from wirehop.sockhop.meta import Meta
 from wirehop.sockhop.options import Options
 from wirehop.sockhop.request import SockhopRequest
+from wirehop.sockhop.session import SockhopSession
 from wirehop.sockhop.streams import SockhopResponseWriteableStream
 
-__all__ = ["Endpoint", "Giving"]
+__all__ = ["Each", "Endpoint", "Giving"]
 
 T = TypeVar("T")
 
@@ -52,7 +53,11 @@ class Endpoint(EventEmitter):
         raise NotImplementedError
 
     def _closed(self, link: Link) -> None:
-        """It was open, and is over."""
+        """It was open, and is closed; what was sent may still be on its way."""
+        raise NotImplementedError
+
+    def _over(self, link: Link) -> None:
+        """Nothing is left of it."""
         raise NotImplementedError
 
     def _requested(self, link: Link, req: SockhopRequest, res: SockhopResponseWriteableStream) -> None:
@@ -61,7 +66,7 @@ class Endpoint(EventEmitter):
     def _called_back(self, link: Link, name: Any, value: Any, callback: Callable[..., Any]) -> None:
         meta = Meta(name, link, link.session)
         # As a listener, for its errors, and because it may be async.
-        once = _Callback(self)
+        once = _Callback(self, meta)
         once.on("callback", callback)
         if _takes_meta(callback):
             once.emit("callback", value, meta)
@@ -82,10 +87,10 @@ class Endpoint(EventEmitter):
         return self.emit("error", error)
 
     def _listener_failed(self, event: str, error: Exception, args: tuple[Any, ...] = ()) -> None:
-        if _is_nobodys_mistake(error):
+        if _is_nobodys_mistake(error, args):
             return
         if event == "error" or not self.listeners("error"):
-            super()._listener_failed(event, error)
+            super()._listener_failed(event, error, args)
         else:
             log.error("a listener of %r failed", event, exc_info=error)
             self._emit_error(error, None)
@@ -94,13 +99,14 @@ class Endpoint(EventEmitter):
 class _Callback(EventEmitter):
     """Calls a remote callback; what it raises is its endpoint's to report."""
 
-    __slots__ = ("_owner",)
+    __slots__ = ("_meta", "_owner")
 
-    def __init__(self, owner: Endpoint) -> None:
+    def __init__(self, owner: Endpoint, meta: Meta) -> None:
         self._owner = owner
+        self._meta = meta
 
     def _listener_failed(self, event: str, error: Exception, args: tuple[Any, ...] = ()) -> None:
-        self._owner._listener_failed(event, error, args)
+        self._owner._listener_failed(event, error, (self._meta,))
 
 
 class Giving(Generic[T]):
@@ -118,11 +124,41 @@ class Giving(Generic[T]):
         return self._value
 
 
-def _is_nobodys_mistake(error: Exception) -> bool:
-    """Whether a listener raised it because what it sent crossed the end of its connection."""
-    return isinstance(error, ConnectionClosed) or (
-        isinstance(error, SockhopError) and error.code == "ERR_SOCKET_DESTROYED"
-    )
+class Each:
+    """Waits for several; those whose connection is over meanwhile do not count."""
+
+    __slots__ = ("_awaited",)
+
+    def __init__(self, awaited: list[Awaitable[None]]) -> None:
+        self._awaited = awaited
+
+    def __await__(self) -> Generator[Any, None, None]:
+        for one in self._awaited:
+            try:
+                yield from one.__await__()
+            except ConnectionClosed:
+                pass
+
+
+def _is_nobodys_mistake(error: Exception, args: tuple[Any, ...]) -> bool:
+    """Whether a listener raised it because what it sent crossed the end of the connection that it was
+    told of. Of another one, or refused, it is news to somebody."""
+    if isinstance(error, ConnectionClosed):
+        crossed = not isinstance(error, AuthError)
+    else:
+        crossed = isinstance(error, SockhopError) and error.code == "ERR_SOCKET_DESTROYED"
+    return crossed and any(link.ready_state == "closed" for link in map(_link_of, args) if link is not None)
+
+
+def _link_of(arg: Any) -> Link | None:
+    """The connection that an argument of a listener is, or belongs to."""
+    if isinstance(arg, Meta):
+        return arg.socket
+    if isinstance(arg, SockhopSession):
+        return arg.sock
+    if isinstance(arg, SockhopResponseWriteableStream):
+        arg = arg.sockhop
+    return arg if isinstance(arg, Link) else None
 
 
 def _takes_meta(callback: Callable[..., Any]) -> bool:

@@ -48,8 +48,8 @@ class Link(Carrier):
 
     It has the addresses and the ``ready_state`` of a ``node.tcp.Connection``, and its own events
     are ``disconnect(had_error)``, ``drain`` and ``timeout``; what its ``send`` sends is bytes, which
-    the other side takes for a message if they are one. ``full_close()`` lets out what was sent, and
-    ``force_close()`` does not.
+    the other side takes for a message if they are one. ``end()`` and ``full_close()`` let out what
+    was sent, and ``force_close()`` does not.
     """
 
     __slots__ = (
@@ -88,7 +88,7 @@ class Link(Carrier):
     def post(self, value: Any, callback: Callable[..., Any] | None = None) -> Awaitable[None]:
         """Send a value. Raises ``SockhopError`` and ``LimitExceeded``, as ``send`` of a client."""
         if callback is not None:
-            return self.write(self._with_callback(value, callback))
+            return self._post_with_callback(value, callback)
         return self.write(self._options.text(value))
 
     def ask(self, value: Any, timeout: float | None, idle: float | None) -> SockhopResponseReadableStream:
@@ -126,7 +126,7 @@ class Link(Carrier):
     def _post(self, message: Any) -> Awaitable[None]:
         return self.write(self._options.types.text(message))
 
-    def _with_callback(self, value: Any, callback: Callable[..., Any]) -> bytes:
+    def _post_with_callback(self, value: Any, callback: Callable[..., Any]) -> Awaitable[None]:
         if not self._options.is_wrapped:
             raise SockhopError(
                 "Unable to use remote callback - peer type must be Sockhop", "ERR_REMOTE_CALLBACK_TYPE"
@@ -137,12 +137,11 @@ class Link(Carrier):
             raise LimitExceeded(f"{self._options.max_callbacks} callbacks are waiting already")
         id = new_uuid()
         types = self._options.types
-        text = types.text(envelope.message(types.name(value), value, id))
-        if self.ready_state in ("open", "opening"):
-            deadline = self.now() + self._options.callback_timeout
-            self._callbacks[id] = (callback, deadline)
-            self._expect(deadline)
-        return text
+        sent = self.write(types.text(envelope.message(types.name(value), value, id)))
+        deadline = self.now() + self._options.callback_timeout
+        self._callbacks[id] = (callback, deadline)
+        self._expect(deadline)
+        return sent
 
     # --- up
 
@@ -306,6 +305,9 @@ class Link(Carrier):
 
     def _closed(self) -> None:
         self.owner._closed(self)
+
+    def _over(self) -> None:
+        self.owner._over(self)
 
     def _complain(self, error: Exception) -> None:
         self.owner._complain(self, error)

@@ -43,7 +43,9 @@ class ObjectBuffer(EventEmitter):
         """The objects whose lines end in ``buffer``, which may begin or end in the middle of one.
         What cannot be read is left out, and told by the ``error`` event."""
         if not isinstance(buffer, (bytes, bytearray, memoryview)):
-            self._complain(SockhopError("buf2obj called with non buffer", "ERR_OBJECTBUFFER_BAD_BUFFER"))
+            self._complain(
+                SockhopError("buf2obj called with non buffer object", "ERR_OBJECTBUFFER_BAD_BUFFER")
+            )
             return []
         was_too_long = self._lines.is_too_long
         objects = []

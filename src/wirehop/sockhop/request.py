@@ -40,12 +40,13 @@ class SockhopRequest(_Payload):
     @classmethod
     def parse(cls, obj: Mapping[str, Any]) -> Self:
         """From the members that it has on the wire."""
-        return cls(uuid=obj.get("uuid"), data=obj.get("data"), type=obj.get("type"))
+        return cls(uuid=obj.get("uuid"), data=obj.get("data", {}), type=obj.get("type"))
 
     @classmethod
     def from_data(cls, data: Any) -> Self:
-        """A new request for ``data``. Raises ``SockhopError`` for what cannot be sent."""
-        return cls(data=data)
+        """A new request for ``data``. Raises ``SockhopError`` for what cannot be sent: ERR_BAD_DATA and
+        ERR_OBJECTBUFFER_BAD_OBJECT."""
+        return cls(data=data, type=_sendable(data))
 
 
 class SockhopResponsePacket(_Payload):
@@ -58,12 +59,20 @@ class SockhopResponsePacket(_Payload):
         """From the members that it has on the wire."""
         return cls(
             uuid=obj.get("uuid"),
-            data=obj.get("data"),
+            data=obj.get("data", {}),
             type=obj.get("type"),
             last=bool(obj.get("last")),
         )
 
     @classmethod
     def for_data(cls, data: Any, uuid: str, last: bool = False) -> Self:
-        """An answer. Raises ``SockhopError`` for what cannot be sent."""
-        return cls(uuid=uuid, data=data, last=last)
+        """An answer. Raises ``SockhopError`` for what cannot be sent: ERR_BAD_DATA and
+        ERR_OBJECTBUFFER_BAD_OBJECT."""
+        return cls(uuid=uuid, data=data, type=_sendable(data), last=last)
+
+
+def _sendable(data: Any) -> str:
+    """The name of its type."""
+    name = _types.name(data)
+    _types.text(data)
+    return name

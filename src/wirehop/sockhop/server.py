@@ -6,16 +6,16 @@ import asyncio
 import inspect
 import os
 import ssl
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any, Self, Unpack
 
 from wirehop.core.steps import Steps
 from wirehop.core.waiters import Waiters
-from wirehop.errors import ConnectionClosed, SockhopError
+from wirehop.errors import SockhopError
 from wirehop.node import tcp, tls
 from wirehop.node.errand import Errand
 from wirehop.sockhop.carrier import CLOSE_TIMEOUT, LINGER
-from wirehop.sockhop.endpoint import Endpoint, Giving
+from wirehop.sockhop.endpoint import Each, Endpoint, Giving
 from wirehop.sockhop.link import Link
 from wirehop.sockhop.meta import Meta
 from wirehop.sockhop.options import LinkOptions, Options
@@ -33,7 +33,7 @@ class SockhopServer(Endpoint):
     ``connect(sock, session)``      there is a client, and its session has started
     ``receive(obj, meta)``          it sent an object; see :class:`Meta`
     ``request(req, res, meta)``     it wants an answer: ``res.send(...)``
-    ``disconnect(sock, session)``   it is gone, and its session has ended
+    ``disconnect(sock, session)``   it is closed, and its session has ended
     ``error(error, sock, session)`` what it sent cannot be read, a listener failed, or the port
                                     is taken; ``sock`` and ``session`` are None where it was
                                     nobody's
@@ -59,6 +59,8 @@ class SockhopServer(Endpoint):
         session_type: Callable[[Link, SockhopServer], SockhopSession] = SockhopSession,
         **options: Unpack[LinkOptions],
     ) -> None:
+        if "auto_reconnect_interval" in options:
+            raise TypeError("a server does not connect: auto_reconnect_interval is of SockhopClient alone")
         super().__init__(Options(**options))
         self.path = path
         self.address = address
@@ -68,8 +70,14 @@ class SockhopServer(Endpoint):
         self._session_type = session_type
         self._listener: _Listener | None = None
         self._all: set[Link] = set()
+        """Those of which something is left, be it the end of their session."""
         self._links: dict[Link, SockhopSession] = {}
-        self._starting: set[Link] = set()
+        """Those whose session has started and not begun to end."""
+        self._hooked: dict[Link, asyncio.Task[Any] | None] = {}
+        """Those whose session starts or ends, and what runs that."""
+        self._callers: dict[object, asyncio.Task[Any] | None] = {}
+        """Who called :meth:`disconnect` or :meth:`close`: were they waited for, they would wait for
+        themselves."""
         self._hooks = Steps()
         self._answers = Steps()
         self._others = Steps()
@@ -77,13 +85,13 @@ class SockhopServer(Endpoint):
 
     @property
     def sockets(self) -> list[Link]:
-        """The connections whose sessions have started."""
-        return list(self._links)
+        """The connections that are open and whose sessions have started."""
+        return [link for link in self._links if link.ready_state == "open"]
 
     @property
     def sessions(self) -> list[SockhopSession]:
         """Their sessions."""
-        return list(self._links.values())
+        return [session for link, session in self._links.items() if link.ready_state == "open"]
 
     # --- listening and closing
 
@@ -104,7 +112,7 @@ class SockhopServer(Endpoint):
         self._listener = listener
         return Giving(bound, self)
 
-    def _listened(self, listener: _Listener, errand: Errand, error: BaseException | None) -> None:
+    def _listened(self, listener: _Listener, error: BaseException | None) -> None:
         if self._listener is not listener:
             return
         if error is None:
@@ -112,8 +120,10 @@ class SockhopServer(Endpoint):
             self._bound_address = listener.path or listener.host
             return
         self._listener = None
-        if not errand.is_awaited and not errand.is_abandoned and isinstance(error, Exception):
-            self._complain(None, error)
+
+    def _cannot_listen(self, error: Exception) -> None:
+        if not self._emit_error(error, None):
+            self._log.error("a server cannot listen: %s", error)
 
     def get_bound_address(self) -> str | None:
         """The address, or the path, at which it listens; None while it does not."""
@@ -121,21 +131,25 @@ class SockhopServer(Endpoint):
 
     def disconnect(self, timeout: float = CLOSE_TIMEOUT) -> Awaitable[None]:
         """Disconnect all clients, and stop pinging; it goes on listening. What was sent goes out
-        first, ``timeout`` seconds long. Awaiting waits until all are gone, and have been told."""
+        first, ``timeout`` seconds long. Awaiting waits until all are gone, and ``disconnect`` was
+        emitted, but for no longer than that: what a session then still does goes on. A session that
+        awaits it does not wait for itself."""
         self.ping(0)
+        until = asyncio.get_running_loop().time() + timeout
         for link in list(self._all):
             link.end(timeout)
-        return Errand(self._until_gone(set(self._all)), _nobody)
+        return self._errand(self._disconnect(set(self._all), until))
 
     def close(self, timeout: float = CLOSE_TIMEOUT) -> Awaitable[None]:
         """Accept no more, stop pinging, let listeners that are under way answer, and disconnect all
-        clients. What is not done after ``timeout`` seconds is cut. It may listen again afterwards."""
+        clients. What is not done after ``timeout`` seconds is cut; sessions have a moment more for
+        their end. It may listen again afterwards. A session that awaits it does not wait for itself."""
         self.ping(0)
         listener, self._listener = self._listener, None
         self._bound_address = None
         if listener is not None:
             listener.close()
-        return Errand(self._close(timeout, asyncio.current_task()), _nobody)
+        return self._errand(self._close(timeout))
 
     async def __aenter__(self) -> Self:
         return await self.listen()
@@ -181,7 +195,7 @@ class SockhopServer(Endpoint):
     def sendall(self, obj: Any) -> Awaitable[None]:
         """Send an object to every client. Awaiting waits for the drain of those who stay."""
         text = self.options.text(obj)
-        return _All([link.write(text) for link in self._links if link.ready_state == "open"])
+        return Each([link.write(text) for link in self._links if link.ready_state == "open"])
 
     def kill_socket(self, sock: Link | None, timeout: float = CLOSE_TIMEOUT) -> Awaitable[None]:
         """Disconnect one client; what was sent goes out first, ``timeout`` seconds long. Awaiting
@@ -215,21 +229,21 @@ class SockhopServer(Endpoint):
         self._hooks.start(self._begin(link, session), lambda error: self._refuse(link, error))
 
     async def _begin(self, link: Link, session: SockhopSession) -> None:
-        self._starting.add(link)
+        self._hooked[link] = asyncio.current_task()
         try:
             await _called(session.start)
+            if link.ready_state == "closed":
+                # It left meanwhile, and nobody was told that it came.
+                await self._finish(link, session)
         except asyncio.CancelledError:
             self._refuse(link, None)
             raise
         finally:
-            self._starting.discard(link)
-        if link.ready_state == "closed":
-            # It left meanwhile, and nobody was told that it came.
-            await self._finish(link, session)
+            del self._hooked[link]
             self._forget(link)
-            return
-        self._links[link] = session
-        asyncio.get_running_loop().call_soon(self._announce, link, session)
+        if link.ready_state != "closed":
+            self._links[link] = session
+            asyncio.get_running_loop().call_soon(self._announce, link, session)
 
     def _announce(self, link: Link, session: SockhopSession) -> None:
         if self._ping_delay:
@@ -241,23 +255,17 @@ class SockhopServer(Endpoint):
         if error is not None:
             self._complain(link, error)
         link.force_close()
-        if link.is_over:
-            self._forget(link)
 
     def _closed(self, link: Link) -> None:
-        session = self._links.get(link)
+        session = self._links.pop(link, None)
         if session is not None:
-            # Its first step is taken here, while the connection is still registered.
             self._hooks.start(self._end(link, session), lambda error: None)
-            self._links.pop(link, None)
-        elif link not in self._starting:
-            self._forget(link)
 
     async def _end(self, link: Link, session: SockhopSession) -> None:
+        self._hooked[link] = asyncio.current_task()
         try:
             await self._finish(link, session)
         finally:
-            self._links.pop(link, None)
             asyncio.get_running_loop().call_soon(self._gone, link, session)
 
     async def _finish(self, link: Link, session: SockhopSession) -> None:
@@ -268,10 +276,15 @@ class SockhopServer(Endpoint):
 
     def _gone(self, link: Link, session: SockhopSession) -> None:
         self.emit("disconnect", link, session)
+        del self._hooked[link]
+        self._forget(link)
+
+    def _over(self, link: Link) -> None:
         self._forget(link)
 
     def _forget(self, link: Link) -> None:
-        self._all.discard(link)
+        if link.is_over and link not in self._hooked:
+            self._all.discard(link)
         self._forgotten.wake()
 
     def _requested(self, link: Link, req: SockhopRequest, res: SockhopResponseWriteableStream) -> None:
@@ -292,36 +305,64 @@ class SockhopServer(Endpoint):
             raise SockhopError("SockhopServer sending requires a socket", "ERR_NO_SOCKET")
         return sock
 
-    async def _until_gone(self, links: set[Link]) -> None:
-        while links & self._all:
-            await self._forgotten
+    def _errand(self, work: Coroutine[Any, Any, None]) -> Errand:
+        """Wait for the end of connections, in the name of who calls."""
+        token = object()
+        self._callers[token] = asyncio.current_task()
+        # Another one may wait for what this one does.
+        self._forgotten.wake()
 
-    async def _close(self, timeout: float, caller: asyncio.Task[Any] | None) -> None:
+        def ended(errand: Errand, error: BaseException | None) -> None:
+            self._callers.pop(token, None)
+
+        return Errand(work, ended)
+
+    async def _disconnect(self, links: set[Link], until: float) -> None:
+        try:
+            await self._until_gone_or(until, links)
+        finally:
+            for link in links & self._all:
+                link.force_close()
+        for link in links & self._all:
+            await link.gone()
+
+    async def _close(self, timeout: float) -> None:
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout
         try:
-            answering = self._answers.tasks - {caller}
+            answering = self._answers.tasks - {*self._callers.values()}
             if answering:
                 await asyncio.wait(answering, timeout=timeout)
             for link in list(self._all):
                 link.end(until - loop.time())
-            await self._until_gone_or(until)
+            await self._until_gone_or(until, self._all)
         finally:
             for link in list(self._all):
                 link.force_close()
-            _cancel(self._answers, caller)
-            _cancel(self._others, caller)
+            self._cancel(self._answers)
+            self._cancel(self._others)
         # Sessions that were cut have a moment for their end.
-        await self._until_gone_or(loop.time() + LINGER)
-        _cancel(self._hooks, caller)
-        await self._until_gone_or(loop.time() + LINGER)
+        await self._until_gone_or(loop.time() + LINGER, self._all)
+        self._cancel(self._hooks)
+        await self._until_gone_or(loop.time() + LINGER, self._all)
 
-    async def _until_gone_or(self, time: float) -> None:
+    async def _until_gone_or(self, time: float, links: Collection[Link]) -> None:
+        """Wait for the end of ``links``, but not of those whose session waits for the same."""
         try:
             async with asyncio.timeout_at(time):
-                await self._until_gone(set(self._all))
+                while any(self._is_awaited(link) for link in links):
+                    await self._forgotten
         except TimeoutError:
             pass
+
+    def _is_awaited(self, link: Link) -> bool:
+        if link not in self._all:
+            return False
+        return not link.is_over or self._hooked.get(link) not in self._callers.values()
+
+    def _cancel(self, steps: Steps) -> None:
+        for task in steps.tasks - {*self._callers.values()}:
+            task.cancel()
 
 
 class _Listener(tcp.Server):
@@ -330,29 +371,15 @@ class _Listener(tcp.Server):
     def __init__(self, owner: SockhopServer) -> None:
         super().__init__()
         self.owner = owner
+        # Not for the log of the storey below.
+        self.on("error", owner._cannot_listen)
 
     def _accept(self) -> asyncio.BaseProtocol:
         return Link(self.owner, self)
 
     def _listen_ended(self, errand: Errand, error: BaseException | None) -> None:
-        self.owner._listened(self, errand, error)
+        self.owner._listened(self, error)
         super()._listen_ended(errand, error)
-
-
-class _All:
-    """Waits for the drain of many; those who leave meanwhile do not count."""
-
-    __slots__ = ("_sent",)
-
-    def __init__(self, sent: list[Awaitable[None]]) -> None:
-        self._sent = sent
-
-    def __await__(self) -> Generator[Any, None, None]:
-        for sent in self._sent:
-            try:
-                yield from sent.__await__()
-            except ConnectionClosed:
-                pass
 
 
 async def _called(hook: Callable[[], Any]) -> None:
@@ -360,12 +387,3 @@ async def _called(hook: Callable[[], Any]) -> None:
     result = hook()
     if inspect.isawaitable(result):
         await result
-
-
-def _cancel(steps: Steps, caller: asyncio.Task[Any] | None) -> None:
-    for task in steps.tasks - {caller}:
-        task.cancel()
-
-
-def _nobody(errand: Errand, error: BaseException | None) -> None:
-    """Nobody has to know that it ended."""

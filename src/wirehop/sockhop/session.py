@@ -53,8 +53,8 @@ class SockhopSession(EventEmitter):
         received until then. If it raises, the connection is closed."""
 
     async def end(self) -> None:
-        """Override it for what has to be done when the connection is over; the server's
-        ``disconnect`` event comes afterwards."""
+        """Override it for what has to be done when the connection is closed; the server's
+        ``disconnect`` event comes afterwards. What was sent before may still be on its way."""
 
     def _respond(self, uuid: Any, value: Any, last: bool) -> Awaitable[None]:
         return self._sock._respond(uuid, value, last)

@@ -7,12 +7,12 @@ import asyncio
 import logging
 import math
 from collections import deque
-from collections.abc import Awaitable, Generator
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, cast
 
 import msgspec
 
-from wirehop.core.events import NOBODY, EventEmitter, Listener
+from wirehop.core.events import NOBODY, EventEmitter, Once
 from wirehop.core.ids import new_uuid
 from wirehop.errors import LimitExceeded, SockhopError
 from wirehop.sockhop.request import SockhopRequest, SockhopResponsePacket
@@ -56,7 +56,10 @@ class SockhopResponseReadableStream(EventEmitter):
     Events: ``data(data, type)`` for each packet, and at last ``end(error)``; ``error`` is None for
     a good end. Instead of listening, await :meth:`next` for the first packet or :meth:`all` for
     all of them, or ``async for data, type in stream``. What comes before anybody takes or listens
-    is kept for who does.
+    is kept for who does, and a ``data`` listener that comes late is told all of it in the next turn of
+    the loop, in order; ``end`` comes after the last ``data``. While nobody takes and nobody listens to
+    ``data``, ``end`` waits for nobody: it says that the last packet came, as in the seed, and the
+    packets stay for who comes later.
 
     The ``{}`` of ``end()`` on the other side is a packet like any other, as in the seed. Awaiting
     the stream itself waits until the request went down the socket, and gives the stream.
@@ -100,9 +103,10 @@ class SockhopResponseReadableStream(EventEmitter):
         self._waiters: list[asyncio.Future[None]] | None = None
 
     @classmethod
-    def from_request(cls, req: SockhopRequest) -> Self:
-        """The stream of a request, for the side that asks."""
-        return cls(req.uuid)
+    def from_request(cls, req: SockhopRequest | Mapping[str, Any]) -> Self:
+        """The stream of a request, or of the members that it has on the wire, for the side that
+        asks."""
+        return cls(_uuid_of(req))
 
     def receive_packet(self, pkt: SockhopResponsePacket) -> None:
         """Take one packet; after the end it is ignored."""
@@ -120,7 +124,10 @@ class SockhopResponseReadableStream(EventEmitter):
         if self._waiters is not None:
             self._wake()
         if self._listeners:
-            self.emit("end", err)
+            if self._first is not None and self._is_telling():
+                self._soon(self._tell_end)
+            else:
+                self.emit("end", err)
 
     async def next(self) -> Answer:
         """The first packet that nobody took, which is the end of the stream on this side.
@@ -128,6 +135,8 @@ class SockhopResponseReadableStream(EventEmitter):
         Raises ``SockhopError`` when it ends without one: ERR_RESPONSE_TIMEOUT, or no code when
         the connection ended before, or the stream itself.
         """
+        if self._first is not None and not self._is_taken:
+            self._share()
         self._is_taken = True
         while (packet := self._first) is None:
             if self.ended:
@@ -149,6 +158,8 @@ class SockhopResponseReadableStream(EventEmitter):
         return self
 
     async def __anext__(self) -> Answer:
+        if self._first is not None and not self._is_taken:
+            self._share()
         self._is_taken = True
         while (packet := self._first) is None:
             if self.ended:
@@ -156,11 +167,7 @@ class SockhopResponseReadableStream(EventEmitter):
                     raise self._error
                 raise StopAsyncIteration
             await self._more()
-        if self._rest:
-            self._first = self._rest.popleft()
-        else:
-            self._first = None
-            self._unread_size = 0
+        self._drop_first()
         return packet
 
     def __await__(self) -> Generator[Any, None, Self]:
@@ -186,6 +193,9 @@ class SockhopResponseReadableStream(EventEmitter):
         if self._idle is not None and self._link is not None:
             self.deadline = min(self._until, self._link.now() + self._idle)
         has_listeners = self._listeners is not NOBODY and bool(self._listeners.get("data"))
+        if has_listeners and self._first is not None and not self._is_taken:
+            # It must not overtake those that a late listener is told in the next turn.
+            has_listeners = False
         if self._is_taken or not has_listeners:
             # As Answer(data, type), which is a call in Python and takes twice as long.
             self._keep(tuple.__new__(Answer, (data, type)), size + PACKET_COST)
@@ -227,39 +237,82 @@ class SockhopResponseReadableStream(EventEmitter):
             if not waiter.done():
                 waiter.set_result(None)
 
+    def _drop_first(self) -> None:
+        if self._rest:
+            self._first = self._rest.popleft()
+        else:
+            self._first = None
+            self._unread_size = 0
+
+    def _share(self) -> None:
+        """Somebody takes what a late listener has yet to be told: both get it."""
+        self._is_taken = True
+        if self._listeners.get("data"):
+            for packet in (self._first, *(self._rest or ())):
+                self.emit("data", *cast(Answer, packet))
+
+    def _is_telling(self) -> bool:
+        """Whether a late listener is told of packets in the next turn."""
+        return self._first is not None and not self._is_taken and bool(self._listeners.get("data"))
+
     def _listener_added(self, event: str) -> None:
         # In the next turn: whoever adds it has yet to add the others.
         if event == "data" and self._first is not None and not self._is_taken:
-            asyncio.get_running_loop().call_soon(self._tell_unread)
+            self._soon(self._tell_unread)
         elif event == "end" and self.ended:
-            asyncio.get_running_loop().call_soon(self._tell_end, self.listeners("end").pop())
+            # Those before it were told, or will be.
+            self._soon(self._tell_late_end, self.listeners("end").pop())
+
+    def _soon(self, tell: Callable[..., None], *args: Any) -> None:
+        if self._link is not None:
+            self._link._loop.call_soon(tell, *args)
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            # It was made by hand, and without a loop there is no next turn.
+            tell(*args)
+        else:
+            loop.call_soon(tell, *args)
 
     def _tell_unread(self) -> None:
-        unread = () if self._first is None else (self._first, *(self._rest or ()))
-        self._first = self._rest = None
-        self._unread_size = 0
-        for packet in unread:
+        # Looked at each time, because a listener may leave, or begin to take.
+        while self._is_telling():
+            packet = cast(Answer, self._first)
+            self._drop_first()
             self.emit("data", *packet)
 
-    def _tell_end(self, listener: Listener) -> None:
+    def _tell_end(self) -> None:
+        self.emit("end", self._error)
+
+    def _tell_late_end(self, listener: Any) -> None:
+        if self._is_telling():
+            # A listener of packets was added after it.
+            self._soon(self._tell_late_end, listener)
+            return
         late = EventEmitter()
-        late.on("end", listener)
+        late.on("end", listener.listener if type(listener) is Once else listener)
         late.emit("end", self._error)
 
 
 class SockhopResponseWriteableStream(msgspec.Struct, eq=False):
     """The answers that a ``request`` listener gives. They are on their way at the call; awaiting
-    them waits for the drain."""
+    them waits for the drain.
+
+    ``sockhop`` is the client, the session or the connection through which they go, ``uuid`` that of
+    the request; without one it makes one up.
+    """
 
     # A Struct is made in a third of the time that __init__ takes, and one is made for each request.
-    _sockhop: Responder | None
+    sockhop: Responder | None
     uuid: Any = msgspec.field(default_factory=new_uuid)
     _is_over: bool = False
 
     @classmethod
-    def from_request(cls, req_obj: SockhopRequest, sockhop: Responder | None) -> Self:
-        """What answers a request through a client or a session."""
-        return cls(sockhop, req_obj.uuid)
+    def from_request(cls, req_obj: SockhopRequest | Mapping[str, Any], sockhop: Responder | None) -> Self:
+        """What answers a request, or the members that it has on the wire, through a client or a
+        session."""
+        return cls(sockhop, _uuid_of(req_obj))
 
     def send(self, data: Any = UNDEFINED) -> Awaitable[None]:
         """Give the last answer, which may be the only one.
@@ -279,10 +332,14 @@ class SockhopResponseWriteableStream(msgspec.Struct, eq=False):
         return self._send({}, True)
 
     def _send(self, data: Any, last: bool) -> Awaitable[None]:
-        if self._sockhop is None:
+        if self.sockhop is None:
             raise SockhopError("Response packet cannot be sent back to responder", "ERR_RESPONSE_SEND")
         if self._is_over:
             raise SockhopError("Response packet cannot be sent after end", "ERR_RESPONSE_SEND")
-        sent = self._sockhop._respond(self.uuid, data, last)
+        sent = self.sockhop._respond(self.uuid, data, last)
         self._is_over = last
         return sent
+
+
+def _uuid_of(req: SockhopRequest | Mapping[str, Any]) -> Any:
+    return (req.get("uuid") if isinstance(req, Mapping) else req.uuid) or new_uuid()

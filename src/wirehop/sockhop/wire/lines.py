@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from wirehop.errors import PayloadTooLarge, SockhopError
 
 __all__ = ["MAX_LINE", "Ending", "Lines", "Terminator", "terminators", "too_long"]
@@ -22,9 +24,11 @@ def terminators(terminator: Terminator) -> tuple[bytes, bytes]:
     """
     if terminator is None:
         terminator = "\n"
-    pair = (terminator, terminator) if isinstance(terminator, str) else tuple(terminator)
-    if len(pair) != 2 or not all(isinstance(one, str) for one in pair):
-        raise TypeError("a terminator is text, or a pair of texts: to receive, to transmit")
+    pair: Any = (terminator, terminator) if isinstance(terminator, str) else terminator
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not all(isinstance(one, str) for one in pair):
+        raise TypeError(
+            f"a terminator is text, or a pair of texts (to receive, to transmit), not {terminator!r}"
+        )
     if "" in pair:
         raise ValueError("a terminator must not be empty")
     return pair[0].encode(), pair[1].encode()

@@ -8,7 +8,8 @@ value                           type                 data
 ``bool``                        ``Boolean``          ``true`` or ``false``
 ``list``, ``tuple``             ``Array``            array
 mapping                         ``Object``           object
-``datetime``, ``date``          ``Date``             ISO 8601 in UTC with milliseconds and ``Z``
+``datetime``                    ``Date``             ISO 8601 in UTC with milliseconds and ``Z``
+``date``                        ``Date``             the day in ISO 8601
 ``bytes``                       ``Buffer``           ``{"type":"Buffer","data":[…]}``
 dataclass, Struct, other object its class's name     its fields, or its public attributes
 =============================== ==================== ==========================================
@@ -175,10 +176,30 @@ def _plain(value: Any) -> Any:
     except TypeError:
         if isinstance(value, type) or callable(value):
             raise
-        attributes = getattr(value, "__dict__", None)
+        attributes = _attributes(value)
         if attributes is None:
             raise
     return {name: item for name, item in attributes.items() if not name.startswith("_")}
+
+
+def _attributes(value: Any) -> dict[str, Any] | None:
+    """What an object has in its ``__slots__`` and its ``__dict__``; None for what has neither, or
+    nothing public in its slots, as numbers and paths of the standard library."""
+    slots = [
+        name
+        for cls in reversed(type(value).__mro__)
+        for name in _slots(cls)
+        if not name.startswith("_") and hasattr(value, name)
+    ]
+    own = getattr(value, "__dict__", None)
+    if own is None and not slots:
+        return None
+    return {name: getattr(value, name) for name in slots} | (own or {})
+
+
+def _slots(cls: type) -> Iterable[str]:
+    slots = cls.__dict__.get("__slots__", ())
+    return (slots,) if isinstance(slots, str) else slots
 
 
 def _loader(cls: type) -> Callable[[Any], Any]:

@@ -90,6 +90,8 @@ async def fails(request: ClientRequest, error: type[Exception], match: str | Non
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        # (Found by fuzzing: the chunks were the body, and it never ended.)
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\t\r\n\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX : y\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: y\r\n folded\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: \0\r\n\r\n",

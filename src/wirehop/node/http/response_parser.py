@@ -157,7 +157,9 @@ class ResponseParser:
         lengths = _values(headers, b"content-length")
         options = _values(headers, b"connection")
         self.keep_alive = b"close" not in options and (version == "1.1" or b"keep-alive" in options)
-        if codings and (codings != [b"chunked"] or lengths or version == "1.0"):
+        # The parser does not know the coding with a tab behind it, and would take the chunks for the body.
+        is_odd = any(name.lower() == b"transfer-encoding" and b"\t" in value for name, value in headers)
+        if codings and (codings != [b"chunked"] or is_odd or lengths or version == "1.0"):
             # It would be read in one way here and in another elsewhere.
             raise ProtocolError("Bad Response", detail="its body ends in two ways, or in one unknown here")
         if self._method == "HEAD" or status in (204, 304):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.js.running import EVERYWHERE, Where, command, run, run_text
-from tests.programs import ENVIRONMENT
+from tests.programs import ENVIRONMENT, free_port
 from wirehop import js
 from wirehop.cli import main
 from wirehop.js import engines
@@ -99,6 +99,24 @@ def test_what_ends_a_program(text: str, last: str, where: Where, tmp_path: Path)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.startswith(last)
     assert "Traceback" not in ended.stderr
+
+
+@everywhere
+def test_drain_comes_when_all_has_left(where: Where, tmp_path: Path) -> None:
+    text = """var got = "", left = 5, port = Number(ARGV[2]);
+        var server = node.tcp.createServer(function (socket) {
+            socket.setEncoding("utf8");
+            socket.addListener("receive", function (data) { got += data; });
+            socket.addListener("eof", function () { socket.close(); server.close(); puts(got); });
+        });
+        server.listen(port, "127.0.0.1");
+        var client = node.tcp.createConnection(port, "127.0.0.1");
+        function pump () { if (left > 0) client.send(String(left--)); else client.close(); }
+        client.addListener("connect", pump);
+        client.addListener("drain", pump);
+    """
+    ended = run_text(where, tmp_path, text, str(free_port()))
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "54321\n", "")
 
 
 @once

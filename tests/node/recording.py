@@ -14,7 +14,7 @@ import trustme
 from tests.raw import Raw, connect
 from wirehop.node import tcp
 
-EVENTS = ("connect", "receive", "eof", "drain", "timeout", "disconnect")
+EVENTS = ("connect", "receive", "eof", "disconnect")
 
 
 class Recorder:
@@ -24,7 +24,7 @@ class Recorder:
         self.connection = connection
         self.events: list[tuple[Any, ...]] = []
         self._happened = asyncio.Event()
-        for event in events or EVENTS[:4] + EVENTS[5:]:
+        for event in events or EVENTS:
             connection.on(event, lambda *args, event=event: self._record(event, args))
 
     def _record(self, event: str, args: tuple[Any, ...]) -> None:

@@ -1012,16 +1012,26 @@ async def test_an_upgrade_that_is_refused() -> None:
             assert await raw.read_all() == b""
 
 
-async def test_an_upgrade_that_nobody_takes_ends(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_upgrade_that_nobody_takes_ends() -> None:
+    async with serve(hello, head_timeout=0.05) as server:
+        server.on("upgrade", lambda *_: None)
+        async with connect(server.port) as raw:
+            await raw.send(get("/", *UPGRADE))
+            assert await raw.read_all() == b""
+
+
+async def test_an_upgrade_whose_listener_fails_is_refused() -> None:
     def fails(request: http.ServerRequest, connection: http.ServerConnection, tail: bytes) -> None:
         raise ValueError("a mistake")
 
-    async with serve(hello, head_timeout=0.05) as server:
+    errors: list[Exception] = []
+    async with serve(hello) as server:
         server.on("upgrade", fails)
+        server.on("error", errors.append)
         async with connect(server.port) as raw:
-            with caplog.at_level(logging.CRITICAL):
-                await raw.send(get("/", *UPGRADE))
-                assert await raw.read_all() == b""
+            await raw.send(get("/", *UPGRADE))
+            assert (await raw.read_all()).startswith(b"HTTP/1.1 500 ")
+    assert [str(error) for error in errors] == ["a mistake"]
 
 
 async def test_a_client_that_leaves_before_its_upgrade() -> None:

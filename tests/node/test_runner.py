@@ -161,6 +161,87 @@ def test_exit_inside_what_uvloop_guards() -> None:
     assert ended.value.code == 5
 
 
+@pytest.mark.parametrize("how", ["tcp", "http", "timer", "task"])
+def test_sys_exit_ends_the_program_wherever_it_is_called(how: str) -> None:
+    ends: list[str] = []
+
+    async def main() -> None:
+        if how == "timer":
+            node.set_timeout(sys.exit, 0, 5)
+        elif how == "task":
+            node.set_timeout(exits, 0)
+        elif how == "tcp":
+            server = tcp.create_server(lambda connection: connection.on("receive", lambda data: sys.exit(5)))
+            await server.listen(0, "127.0.0.1")
+            client = tcp.create_connection(server.port)
+            client.on("connect", lambda: client.send("x"))
+        else:
+            await (site := http.create_server(lambda request, response: sys.exit(5))).listen(0, "127.0.0.1")
+            http.create_client(site.port).get("/").finish()
+
+    async def exits() -> None:
+        await asyncio.sleep(0)
+        sys.exit(5)
+
+    with pytest.raises(SystemExit) as ended:
+        node.run(main, exit_hooks=lambda: [lambda: ends.append("hook")])
+    assert ended.value.code == 5
+    assert ends == ["hook"]
+
+
+def test_async_hooks_run_to_their_end_in_their_order() -> None:
+    def ends_of(main: Any, *hooks: Any) -> tuple[int, list[str]]:
+        ends: list[str] = []
+
+        async def slow() -> None:
+            ends.append("begins")
+            await asyncio.sleep(0.01)
+            ends.append("ends")
+
+        with pytest.raises(SystemExit) as ended:
+            node.run(main, exit_hooks=lambda: [lambda: ends.append("plain"), slow, slow, *hooks])
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, ends
+
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise SystemExit(6)
+
+    whole = ["plain", "begins", "ends", "begins", "ends"]
+    assert ends_of(lambda: node.set_timeout(node.exit, 0, 3)) == (3, whole)
+    assert ends_of(lambda: node.exit(3)) == (3, whole)
+    assert ends_of(lambda: sys.exit(4)) == (4, whole)
+    assert ends_of(lambda: None, fails) == (6, whole)
+
+
+def test_sigint_ends_an_async_hook_too() -> None:
+    ends: list[str] = []
+
+    async def slow() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ends.append("finally")
+
+    with pytest.raises(SystemExit) as ended:
+        node.run(lambda: None, exit_hooks=lambda: [slow])
+    assert ended.value.code == 130
+    assert ends == ["finally"]
+
+
+def test_a_port_in_use_that_nobody_hears_of_ends_the_program(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        taken = tcp.create_server()
+        await taken.listen(0, "127.0.0.1")
+        tcp.create_server().listen(taken.port, "127.0.0.1")
+
+    with pytest.raises(SystemExit) as ended:
+        node.run(main)
+    assert ended.value.code == 1
+    assert [record.message.split(":")[0] for record in caplog.records] == ["a server cannot listen"]
+
+
 def test_sigint_ends_cleanly() -> None:
     ends: list[str] = []
 
@@ -382,6 +463,69 @@ def test_exit_calls_on_exit_and_loses_no_output(tmp_path: Path) -> None:
     assert numbers == [str(number) for number in range(20_000)]
     assert "the program is exiting already" in lines
     assert "not reached" not in lines
+
+
+def test_sys_exit_calls_on_exit(tmp_path: Path) -> None:
+    main = """
+    import asyncio, sys
+
+    async def on_exit():
+        await asyncio.sleep(0)
+        print("on_exit")
+
+    sys.exit({0})
+    """
+    for code, status, said in (("3", 3, ""), ("", 0, ""), ("'bye'", 1, "bye\n")):
+        ended = run(tmp_path, "main.py", main=main.format(code))
+        assert (ended.returncode, ended.stdout, ended.stderr) == (status, "on_exit\n", said)
+
+
+def test_a_module_may_be_required_until_all_are_loaded(tmp_path: Path) -> None:
+    ended = run(
+        tmp_path,
+        "main.py",
+        main="""
+        import asyncio
+        from wirehop import node
+        first = require("first.py")
+        def later():
+            global second
+            second = require("second.py")
+        node.set_timeout(later, 0)
+        def on_load():
+            print(first.x, second.x)
+        """,
+        first="import asyncio; await asyncio.sleep(0.05); exports.x = 1",
+        second="import asyncio; await asyncio.sleep(0.2); exports.x = 2",
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "1 2\n", "")
+
+
+@pytest.mark.parametrize("when", ["in the body", "later"])
+def test_a_module_that_is_missing_ends_the_program_at_once(tmp_path: Path, when: str) -> None:
+    main = """
+    import asyncio
+    from wirehop import node
+    {0}
+    print("goes on", flush=True)
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        print("cancelled", flush=True)
+        raise
+    """
+    late = "node.set_timeout(lambda: require('missing.py'), 0.01)"
+    ended = run(tmp_path, "main.py", main=main.format("require('missing.py')" if when != "later" else late))
+    assert ended.returncode == 1
+    assert ended.stdout == "goes on\ncancelled\n"
+    assert ended.stderr.startswith("wirehop: Error reading")
+    assert "never retrieved" not in ended.stderr
+
+
+def test_a_script_has_no_future_but_its_own(tmp_path: Path) -> None:
+    main = "def f(x: int): pass\nprint(f.__annotations__)"
+    ended = run(tmp_path, "main.py", main=main)
+    assert (ended.stdout, ended.stderr) == ("{'x': <class 'int'>}\n", "")
 
 
 def test_a_script_that_is_not_there(tmp_path: Path) -> None:

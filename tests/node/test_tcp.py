@@ -164,8 +164,8 @@ async def test_the_listeners_stay_after_force_close() -> None:
     async with pair() as (recorder, _):
         await recorder.until("connect")
         recorder.connection.force_close()
-        recorder.connection.emit("drain")
-        assert recorder.names() == ["connect", "drain"]
+        recorder.connection.emit("eof")
+        assert recorder.names() == ["connect", "eof"]
 
 
 @pytest.mark.parametrize("how", ["close", "full_close", "force_close"])
@@ -210,8 +210,86 @@ async def test_awaiting_send_waits_for_the_drain() -> None:
         assert not waiting.done()
         assert await raw.read(len(data)) == data
         await waiting
-        await recorder.until("drain")
         await connection.send(b"small")
+
+
+@pytest.mark.parametrize("is_tls", [False, True])
+@pytest.mark.parametrize("size", [1, 70_000, 8 << 20])
+async def test_drain_comes_once_whenever_all_that_was_sent_has_left(size: int, is_tls: bool) -> None:
+    async with wired(*(tls() if is_tls else ())) as (far, near):
+        recorder = Recorder(near.connection, "drain")
+        left = []
+        near.connection.on("drain", lambda: left.append(near.connection.output.waiting))
+        for times in (1, 2, 3):
+            near.connection.send(bytes(size - 1))
+            near.connection.send(b"x")
+            assert recorder.names() == ["drain"] * (times - 1), "in a later turn"
+            await far.until_received(size * times)
+            await recorder.until("drain", times)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert recorder.names() == ["drain"] * 3
+        assert left == [0, 0, 0]
+
+
+@pytest.mark.parametrize("size", [1, 70_000])
+async def test_the_drain_of_what_was_sent_in_the_same_turn(size: int) -> None:
+    async with wired() as (far, near):
+        near.connection.send(bytes(size))
+        recorder = Recorder(near.connection, "drain")
+        await recorder.until("drain")
+        await far.until_received(size)
+
+
+async def test_each_drain_may_send_the_next_piece() -> None:
+    async with wired() as (far, near):
+        pieces = [b"%d" % number for number in range(1000, 1100)]
+        whole = b"".join(pieces)
+
+        def pump() -> None:
+            if pieces:
+                near.connection.send(pieces.pop(0))
+
+        near.connection.on("drain", pump)
+        pump()
+        assert await far.until_received(len(whole)) == whole
+
+
+async def test_who_listens_to_drain_waits_above_the_high_water_and_is_cut_as_others() -> None:
+    async with pair() as (recorder, raw):
+        connection = recorder.connection
+        drains = Recorder(connection, "drain")
+        connection.send(bytes(256))
+        await drains.until("drain")
+        data = os.urandom(8 << 20)
+        waiting = asyncio.ensure_future(_wait(connection.send(data)))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert connection.output.is_full()
+        assert not waiting.done()
+        assert (await raw.read(256 + len(data)))[256:] == data
+        await waiting
+        await drains.until("drain", 2)
+        connection.send(bytes(96 << 20))
+        await recorder.until("disconnect")
+        assert recorder.events[-1] == ("disconnect", True, "closed")
+
+
+async def test_what_waits_below_the_high_water_holds_nobody_up_who_listens_to_drain() -> None:
+    async with pair() as (recorder, raw):
+        connection = recorder.connection
+        drains = Recorder(connection, "drain")
+        connection.output.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        size = 0
+        while not (waits := connection.output.transport.get_write_buffer_size()):
+            await connection.send(bytes(100_000))
+            size += 100_000
+            await asyncio.sleep(0)
+        assert waits < 1 << 20
+        assert not connection.output.is_full()
+        await connection.send(b"x")
+        await raw.read(size + 1)
+        await drains.until("drain")
 
 
 async def test_a_loop_that_awaits_each_send_goes_at_the_readers_pace() -> None:

@@ -813,3 +813,16 @@ async def test_who_gives_up_at_any_moment_can_close_and_connect_again(turns: int
     for theirs in accepted:
         theirs.full_close()
     await until(lambda: all(theirs._is_over() for theirs in accepted))
+
+
+async def test_a_connection_may_be_awaited() -> None:
+    async with serving() as server:
+        connection = await tcp.create_connection(server.port, "127.0.0.1")
+        assert connection.ready_state == "open"
+        assert await connection is connection
+        connection.force_close()
+        with pytest.raises(ConnectionClosed):
+            await connection
+        port = server.port
+    with pytest.raises(ConnectionRefusedError):
+        await tcp.create_connection(port, "127.0.0.1")

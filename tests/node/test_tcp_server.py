@@ -84,7 +84,7 @@ async def test_a_free_port_that_is_taken_at_another_address(monkeypatch: pytest.
 
     monkeypatch.setattr(loop, "create_server", create)
     async with tcp.create_server() as server:
-        await server.listen(0)
+        await server.listen(0, "a.name")
         assert asked == [0, 1111, 0]
         assert closed == [True]
         assert server.port > 0
@@ -105,7 +105,7 @@ async def test_no_port_is_free_at_every_address(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(asyncio.get_running_loop(), "create_server", create)
     with pytest.raises(OSError, match="no port is free at every address"):
-        await tcp.create_server().listen(0)
+        await tcp.create_server().listen(0, "a.name")
 
 
 async def test_sockets_that_are_bound_already() -> None:
@@ -251,6 +251,46 @@ async def test_who_waits_for_listen_and_is_cancelled_closes() -> None:
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     await server.listen(0, "127.0.0.1")
+    await server.close()
+
+
+@pytest.mark.parametrize("host", [None, "127.0.0.1", "localhost", "::1"])
+async def test_who_connects_in_the_turn_of_the_listen_gets_in(host: str | None) -> None:
+    server = tcp.create_server(lambda connection: connection.full_close())
+    try:
+        server.listen(0, host)
+        assert server.port > 0
+        client = tcp.Connection()
+        await client.connect(server.port, host or "127.0.0.1")
+        client.force_close()
+    finally:
+        await server.close()
+
+
+async def test_who_connects_to_a_path_in_the_turn_of_the_listen_gets_in(tmp_path: Path) -> None:
+    server = tcp.create_server(lambda connection: connection.full_close())
+    server.listen(path=tmp_path / "socket")
+    client = await tcp.create_connection(path=tmp_path / "socket")
+    client.force_close()
+    await server.close()
+    assert not (tmp_path / "socket").exists()
+    # One that is closed before it could serve leaves nothing either.
+    server.listen(path=tmp_path / "socket")
+    await server.close()
+    await asyncio.sleep(0)
+    assert not (tmp_path / "socket").exists()
+
+
+async def test_connections_of_sockets_that_were_bound_elsewhere_send_small_pieces_at_once() -> None:
+    sock = socket.create_server(("127.0.0.1", 0))
+    accepted: asyncio.Future[tcp.Connection] = asyncio.get_running_loop().create_future()
+    server = tcp.create_server(accepted.set_result)
+    await server.listen(sockets=[sock])
+    client = await tcp.create_connection(server.port)
+    far = (await accepted).output.get_extra_info("socket")
+    assert far.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    client.force_close()
+    (await accepted).force_close()
     await server.close()
 
 

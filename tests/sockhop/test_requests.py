@@ -258,6 +258,17 @@ async def test_packets_that_nobody_takes_are_bounded(monkeypatch: pytest.MonkeyP
         await link.are_alive()
 
 
+async def test_a_reader_that_lags_may_read_any_amount(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "MAX_UNREAD", 10_000)
+    stream = SockhopResponseReadableStream()
+    for number in range(50):
+        # There are always some that it has not taken yet.
+        stream._receive("x", "String", False, 1000)
+        if number > 2:
+            assert await anext(stream) == ("x", "String")
+    assert not stream.ended
+
+
 async def test_streams_and_packets_made_by_hand() -> None:
     req = SockhopRequest.from_data({"a": 1})
     assert (req.type, len(req.uuid)) == ("Object", 36)

@@ -171,7 +171,13 @@ class EventEmitter:
             steps = self._steps
         except AttributeError:
             steps = self._steps = Steps()
-        steps.start(work, lambda error: self._listener_failed(event, error, args))
+        steps.start(work, lambda error: self._listener_failed(event, error, args), args)
+
+    def _at_work(self, about: object) -> list[asyncio.Task[Any]]:
+        """The listeners that were called with ``about`` and are suspended."""
+        if not hasattr(self, "_steps"):
+            return []
+        return [task for task, args in self._steps.about.items() if any(arg is about for arg in args)]
 
     def _listener_failed(self, event: str, error: Exception, args: tuple[Any, ...] = ()) -> None:
         """Report a listener that raised. A storey may tell its ``error`` listeners more, and does not

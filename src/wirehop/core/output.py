@@ -55,6 +55,7 @@ class Output:
         "_drained",
         "_fd",
         "_handed",
+        "_high_water",
         "_is_behind",
         "_is_full",
         "_limit",
@@ -63,6 +64,7 @@ class Output:
         "_paced",
         "_stalled",
         "_taken",
+        "_tells_empty",
         "_timeout",
         "_turn",
         "closed_because",
@@ -87,7 +89,9 @@ class Output:
         self._turn = _turns.of(loop)
         self.is_queued = False
         """Whether the end of the turn will flush this output."""
+        self._high_water = high_water
         self._limit = limit
+        self._tells_empty = False
         self._timeout = timeout
         self._overflow = overflow
         self._is_full = False
@@ -144,8 +148,11 @@ class Output:
             transport.write(chunk)
             if transport.is_closing():
                 return
-        if transport.get_write_buffer_size() > self._limit and self.closed_because is None:
+        behind = transport.get_write_buffer_size()
+        if behind > self._limit and self.closed_because is None:
             self._overflow(f"more than {self._limit} bytes were waiting to be read")
+        elif self._tells_empty and behind > self._high_water:
+            self._fill()
 
     def _write_now(self, chunks: list[Data]) -> list[Data]:
         """Write what the socket takes at once; returns the rest."""
@@ -180,10 +187,18 @@ class Output:
 
     # --- backpressure
 
+    def tell_empty(self) -> None:
+        """From now on :meth:`resume` is called when all has left, and not at the low water."""
+        if not self._tells_empty:
+            self._tells_empty = True
+            # The one of TLS pauses already at its mark, and would do so with nothing written.
+            is_tls = self.transport.get_extra_info("ssl_object") is not None
+            self.transport.set_write_buffer_limits(high=int(is_tls), low=0)
+
     def pause(self) -> None:
         """The transport is above the high water (asyncio's ``pause_writing``)."""
-        self._watch()
-        self._is_full = True
+        if not self._tells_empty or self.transport.get_write_buffer_size() > self._high_water:
+            self._fill()
 
     def resume(self) -> None:
         """The transport is below the low water (asyncio's ``resume_writing``)."""
@@ -228,6 +243,10 @@ class Output:
             yield
         if self.closed_because is not None:
             raise ConnectionClosed(self.closed_because)
+
+    def _fill(self) -> None:
+        self._watch()
+        self._is_full = True
 
     def _watch(self) -> None:
         if self._stalled is None:

@@ -27,16 +27,22 @@ class _Steps:
     """The coroutines of one owner: started at once, kept referenced while they are suspended."""
 
     def __init__(self) -> None:
-        self.tasks: set[asyncio.Task[Any]] = set()
+        self.about: dict[asyncio.Task[Any], tuple[Any, ...]] = {}
+        """What those are about that are suspended."""
 
-    def start(self, work: Work, failed: Failed) -> None:
+    @property
+    def tasks(self) -> Set[asyncio.Task[Any]]:
+        """Those that are suspended."""
+        return self.about.keys()
+
+    def start(self, work: Work, failed: Failed, about: tuple[Any, ...] = ()) -> None:
         """Run ``work`` up to its first suspension now, and the rest in a task.
 
         Must be called while a loop runs.
         """
         task = self._begin(work, failed)
         if task is not None:
-            self.tasks.add(task)
+            self.about[task] = about
             task.add_done_callback(lambda done: self._end(done, failed))
 
     def cancel(self, but: Set[asyncio.Task[Any] | None] = frozenset()) -> None:
@@ -48,7 +54,7 @@ class _Steps:
         raise NotImplementedError  # pragma: no cover - one of the two classes below has it
 
     def _end(self, task: asyncio.Task[Any], failed: Failed) -> None:
-        self.tasks.discard(task)
+        self.about.pop(task, None)
         if not task.cancelled() and isinstance(error := task.exception(), Exception):
             failed(error)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import ipaddress
 import os
 import socket
 import ssl
@@ -19,8 +20,9 @@ __all__ = [
     "Bound",
     "Place",
     "SocketFile",
+    "bind_name",
+    "bind_now",
     "bind_path",
-    "bind_port",
     "bind_sockets",
     "set_backlog",
     "sockets_at",
@@ -28,6 +30,8 @@ __all__ = [
 
 _SAME_PORT_TRIES = 10
 """How often a free port is sought that several addresses have in common; mostly once."""
+
+_IP = (socket.AF_INET, socket.AF_INET6)
 
 Accept = Callable[[], asyncio.BaseProtocol]
 
@@ -57,7 +61,31 @@ class Place:
         check_server_context(ssl_context)
 
 
-async def bind_port(accept: Accept, port: int, host: str | None, **options: Any) -> asyncio.Server:
+def bind_now(place: Place, backlog: int) -> SocketFile | None:
+    """Give ``place`` sockets that listen already, if it can be done without a word from anybody else:
+    for a path, whose file is returned, for addresses, for "localhost" and for every address of the
+    machine, but not for the name of a host. Raises ``OSError``."""
+    if place.path is not None:
+        sock, file = listen_at_path(place.path, backlog)
+        place.sockets = [sock]
+        return file
+    if not place.sockets and is_known(place.host):
+        place.sockets = sockets_at(place.port, place.host, backlog)
+    return None
+
+
+def is_known(host: str | None) -> bool:
+    """Whether a host's addresses are known without a resolver."""
+    if not host or host == "localhost":
+        return True
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+async def bind_name(accept: Accept, port: int, host: str | None, **options: Any) -> asyncio.Server:
     """Bind every address that ``host`` stands for, with port 0 to one free port of all.
 
     ``options`` are those of ``loop.create_server``. The server does not accept yet.
@@ -83,27 +111,25 @@ async def bind_port(accept: Accept, port: int, host: str | None, **options: Any)
     raise OSError(errno.EADDRINUSE, "no port is free at every address")
 
 
-async def bind_path(accept: Accept, path: str, **options: Any) -> tuple[asyncio.Server, SocketFile]:
-    """Bind a Unix socket to ``path``, in place of a socket that nobody serves any more.
-
-    ``options`` are those of ``loop.create_unix_server``. The server does not accept yet.
-    """
+def listen_at_path(path: str, backlog: int) -> tuple[socket.socket, SocketFile]:
+    """A Unix socket that listens at ``path``, in place of one that nobody serves any more."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
+        sock.setblocking(False)
         _bind(sock, path)
         file = SocketFile(path)
+        sock.listen(backlog)
     except BaseException:
         sock.close()
         raise
-    try:
-        server = await asyncio.get_running_loop().create_unix_server(
-            accept, sock=sock, start_serving=False, **options
-        )
-    except BaseException:
-        sock.close()
-        file.remove()
-        raise
-    return server, file
+    return sock, file
+
+
+async def bind_path(accept: Accept, sock: socket.socket, **options: Any) -> asyncio.Server:
+    """Serve a Unix socket that is bound already. The server does not accept yet. ``options`` are those
+    of ``loop.create_unix_server``."""
+    loop = asyncio.get_running_loop()
+    return await loop.create_unix_server(accept, sock=sock, start_serving=False, **options)
 
 
 def set_backlog(server: asyncio.Server | Bound, backlog: int) -> None:
@@ -143,6 +169,9 @@ async def bind_sockets(accept: Accept, sockets: Sequence[socket.socket], **optio
     servers: list[asyncio.Server] = []
     try:
         for sock in sockets:
+            if sock.family in _IP and sock.type == socket.SOCK_STREAM:
+                # Connections inherit it; asyncio sees to it only where a socket says that it is TCP.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             server = await loop.create_server(accept, sock=sock, start_serving=False, **options)
             servers.append(server)
     except BaseException:
@@ -193,7 +222,9 @@ def _listening(addresses: dict[tuple[Any, Any], None], port: int, backlog: int) 
                 sock.bind((address[0], port, *address[2:]))
             except OSError as error:
                 if error.errno != errno.EADDRNOTAVAIL or len(addresses) == 1:
-                    raise
+                    reason = (error.strerror or str(error)).lower()
+                    where = (address[0], port)
+                    raise OSError(error.errno, f"cannot listen at {where!r}: {reason}") from None
                 sockets.pop().close()
                 continue
             sock.listen(backlog)

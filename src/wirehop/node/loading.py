@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urljoin
 
 from wirehop.errors import WirehopError
@@ -35,6 +35,8 @@ class Loading:
         self.allows_remote = remote
         self.children: list[Self] = []
         self.has_loaded = False
+        self._task: asyncio.Task[Any] | None = None
+        self._failure: Exception | None = None
 
     async def execute(self, text: str) -> None:
         """Run the body."""
@@ -63,16 +65,43 @@ class Loading:
         """Load a module in the background."""
         self.children.append(child)
         child.loading = asyncio.ensure_future(child.load())
+        child.loading.add_done_callback(self._child_ended)
 
     loading: asyncio.Future[None]
 
     async def load(self) -> None:
-        """Run the body, load what it requires, call ``on_load``."""
+        """Run the body, load what it requires, call ``on_load``. A module that fails ends it at once,
+        wherever it is."""
         try:
             text: str = await cat(self.source)
         except (OSError, WirehopError) as error:
             raise ModuleError(f"Error reading {self.source}: {error}") from None
-        await self.execute(text.removeprefix("\ufeff"))
-        await asyncio.gather(*(child.loading for child in self.children))
+        self._task = asyncio.current_task()
+        try:
+            await self.execute(text.removeprefix("\ufeff"))
+            # What the body began may have required something meanwhile.
+            while unfinished := [child.loading for child in self.children if not child.loading.done()]:
+                await asyncio.wait(unfinished)
+        except asyncio.CancelledError:
+            if self._failure is None:
+                raise
+            # By what failed, which says more.
+        finally:
+            task, self._task = self._task, None
+        if self._failure is not None:
+            assert task is not None
+            task.uncancel()
+            raise self._failure
         self.has_loaded = True
         await self.on_load()
+
+    def _child_ended(self, loading: asyncio.Future[None]) -> None:
+        if loading.cancelled():
+            failure: BaseException | None = ModuleError("the loading of a module was cancelled")
+        else:
+            failure = loading.exception()
+        # SystemExit ends the program by itself.
+        if isinstance(failure, Exception) and self._failure is None:
+            self._failure = failure
+            if self._task is not None:
+                self._task.cancel()

@@ -104,7 +104,8 @@ class _Module(Loading):
     async def execute(self, text: str) -> None:
         # For tracebacks: some sources are no files.
         linecache.cache[self.source] = (len(text), None, text.splitlines(True), self.source)
-        code = compile(text, self.source, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        # Not with what this module has from __future__.
+        code = compile(text, self.source, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         result = builtins.eval(code, self.namespace)
         if isinstance(result, Coroutine):
             await result

@@ -9,6 +9,7 @@ from collections.abc import Awaitable
 from wirehop.core.events import EventEmitter
 from wirehop.core.output import Output
 from wirehop.node import alive, encodings
+from wirehop.node.drain import Drain
 from wirehop.node.encodings import UTF8, Data
 from wirehop.node.idle import IDLE_TIMEOUT, Idle
 
@@ -35,6 +36,7 @@ class Stream(EventEmitter, asyncio.Protocol):
 
     __slots__ = (
         "_decode",
+        "_drain",
         "_early",
         "_encoding",
         "_idle",
@@ -59,6 +61,7 @@ class Stream(EventEmitter, asyncio.Protocol):
         self._stopped = 0
         self._early: list[bytes | None] | None = None
         self._idle: Idle | None = None
+        self._drain: Drain | None = None
 
     def set_encoding(self, encoding: str) -> None:
         """What ``receive`` gives from now on: "raw" is ``bytes``, "utf8" and "ascii" are text.
@@ -86,6 +89,8 @@ class Stream(EventEmitter, asyncio.Protocol):
         self.output.write(data if type(data) is bytes else encodings.encode(data, encoding))
         if self._idle is not None:
             self._idle.touch()
+        if self._drain is not None:
+            self._drain.sent()
         return self.output
 
     def pause_reading(self) -> None:
@@ -175,8 +180,8 @@ class Stream(EventEmitter, asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.output.resume()
-        if not self._is_forced:
-            self.emit("drain")
+        if self._drain is not None:
+            self._drain.left()
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._is_lost:
@@ -199,6 +204,8 @@ class Stream(EventEmitter, asyncio.Protocol):
         alive.keep(self)
         if self._idle is not None:
             self._idle.start()
+        if self._drain is not None:
+            self._drain.begin(self.output)
         if self._stopped:
             self.output.transport.pause_reading()
 
@@ -241,9 +248,16 @@ class Stream(EventEmitter, asyncio.Protocol):
             self.emit("receive", rest)
 
     def _listener_added(self, event: str) -> None:
-        # Nobody else pays for the clock.
+        # Nobody else pays for the clock, and for what looks after the output.
         if event == "timeout":
             self._idle_clock()
+        elif event == "drain" and self._drain is None:
+            self._drain = Drain(self._loop, self._on_drain)
+            if not self._is_lost:
+                self._drain.begin(self.output)
+                if self.output.bytes_out or self.output.waiting:
+                    # It may have left in this very turn.
+                    self._drain.sent()
 
     def _idle_clock(self) -> Idle:
         if self._idle is None:
@@ -251,6 +265,10 @@ class Stream(EventEmitter, asyncio.Protocol):
             if not self._is_lost:
                 self._idle.start()
         return self._idle
+
+    def _on_drain(self) -> None:
+        if not (self._is_lost or self._is_forced):
+            self.emit("drain")
 
     def _on_idle(self) -> None:
         if self.ready_state != "closed":

@@ -10,10 +10,10 @@ import logging
 import os
 import socket
 import ssl
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Generator, Sequence
 from typing import Any, Self, cast
 
-from wirehop.core.events import EventEmitter, Listener
+from wirehop.core.events import EventEmitter, Listener, nobody_took
 from wirehop.core.output import Output
 from wirehop.errors import ConnectionClosed
 from wirehop.node import alive, bind, encodings
@@ -47,7 +47,7 @@ class Connection(Stream):
     ``receive(data)``         ``bytes``, or text after :meth:`set_encoding`
     ``eof()``                 the other side sends no more; ``ready_state`` is "writeOnly", or
                               "closed" when this side had closed already
-    ``drain()``               the socket took nearly all of what was above the high water
+    ``drain()``               the system took all that was sent, in a later turn than that
     ``timeout()``             nothing was sent or received for ``idle_timeout`` seconds (60), and
                               again after as many more; it closes nothing
     ``disconnect(had_error)`` it is over; the last event, once
@@ -136,13 +136,18 @@ class Connection(Stream):
         """The port of this side, or None as for :attr:`local_address`."""
         return self._local()[1]
 
-    async def __aenter__(self) -> Self:
-        """Wait until it is open. Raises as the awaitable of :meth:`connect`."""
+    def __await__(self) -> Generator[Any, None, Self]:
+        """Wait until it is open; gives the connection. Raises as the awaitable of :meth:`connect`, and
+        ``ConnectionClosed`` when it is over."""
         if self._attempt is not None:
-            await self._attempt
+            yield from self._attempt.__await__()
         elif self.ready_state == "closed":
             raise ConnectionClosed("Local Connection Closed")
         return self
+
+    async def __aenter__(self) -> Self:
+        """Wait until it is open. Raises as awaiting it."""
+        return await self
 
     async def __aexit__(self, *exc: object) -> None:
         self.full_close()
@@ -234,9 +239,11 @@ class Server(EventEmitter):
         Unix socket at ``path``, which replaces a socket that nobody serves any more; or on
         ``sockets`` that are bound already, which it takes over.
 
-        May be awaited; then ``host`` and ``port`` say where, and ``OSError`` why not. If nobody
-        waits for it a failure is an ``error`` event, or logged when nobody listens to that. Closed
-        before it is done, it raises ``ConnectionClosed``; who waits and is cancelled closes it.
+        Who connects from now on gets in, and ``host`` and ``port`` say where; for the name of a host,
+        which has to be looked up, only when this was awaited. Awaiting it raises ``OSError`` when it
+        cannot be. If nobody waits for it a failure is an ``error`` event, or logged when nobody
+        listens to that, and ends the program with 1. Closed before it is done, it raises
+        ``ConnectionClosed``; who waits and is cancelled closes it.
 
         Raises ``RuntimeError`` while it listens already, ``TypeError`` and ``ValueError`` for what
         is no place to listen.
@@ -245,15 +252,22 @@ class Server(EventEmitter):
         if self._listening is not None:
             raise RuntimeError("this server listens already")
         self.path = place.path
+        failure: OSError | None = None
+        try:
+            self._file = bind.bind_now(place, self._backlog)
+            if place.sockets:
+                self._is_at(place.sockets[0])
+        except OSError as error:
+            failure = error
 
         def ended(errand: Errand, error: BaseException | None) -> None:
+            self._listen_ended(errand, error)
             if error is not None:
                 # It may never have begun with them.
                 for sock in place.sockets:
                     sock.close()
-            self._listen_ended(errand, error)
 
-        self._listening = Errand(self._listen(place, ssl_context), ended)
+        self._listening = Errand(self._listen(place, ssl_context, failure), ended)
         alive.keep(self)
         return self._listening
 
@@ -279,7 +293,11 @@ class Server(EventEmitter):
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
 
-    async def _listen(self, place: bind.Place, ssl_context: ssl.SSLContext | None) -> None:
+    async def _listen(
+        self, place: bind.Place, ssl_context: ssl.SSLContext | None, failure: OSError | None
+    ) -> None:
+        if failure is not None:
+            raise failure
         # For asyncio's loop it is also how often it tries to accept in one turn: with no descriptor
         # left it would fail, and log, as often, every second.
         options: dict[str, Any] = {"backlog": 1}
@@ -290,13 +308,12 @@ class Server(EventEmitter):
                 "ssl_shutdown_timeout": SEND_TIMEOUT,
             }
         if place.path is not None:
-            self._server, self._file = await bind.bind_path(self._accept, place.path, **options)
+            self._server = await bind.bind_path(self._accept, place.sockets[0], **options)
         elif place.sockets:
             self._server = await bind.bind_sockets(self._accept, place.sockets, **options)
         else:
-            self._server = await bind.bind_port(self._accept, place.port, place.host, **options)
-        name = self._server.sockets[0].getsockname()
-        self.host, self.port = name[:2] if isinstance(name, tuple) else ("", 0)
+            self._server = await bind.bind_name(self._accept, place.port, place.host, **options)
+            self._is_at(self._server.sockets[0])
         await self._server.start_serving()
         bind.set_backlog(self._server, self._backlog)
 
@@ -308,6 +325,12 @@ class Server(EventEmitter):
         if errand.is_awaited or errand.is_abandoned or self.emit("error", error):
             return
         self._log.error("a server cannot listen: %s", error)
+        if isinstance(error, Exception):
+            nobody_took(error)
+
+    def _is_at(self, sock: Any) -> None:
+        name = sock.getsockname()
+        self.host, self.port = name[:2] if isinstance(name, tuple) else ("", 0)
 
     def _accept(self) -> asyncio.BaseProtocol:
         return _Accepted(self)
@@ -352,8 +375,8 @@ def create_connection(
     server_hostname: str | None = None,
     timeout: float | None = None,
 ) -> Connection:
-    """A connection that is connecting already (seed: ``node.tcp.createConnection``); the arguments
-    are those of :meth:`Connection.connect`."""
+    """A connection that is connecting already, and may be awaited until it is open (seed:
+    ``node.tcp.createConnection``); the arguments are those of :meth:`Connection.connect`."""
     connection = Connection()
     connection.connect(
         port,

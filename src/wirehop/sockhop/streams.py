@@ -68,6 +68,7 @@ class SockhopResponseReadableStream(EventEmitter):
     __slots__ = (
         "_error",
         "_first",
+        "_first_size",
         "_idle",
         "_is_taken",
         "_link",
@@ -98,7 +99,8 @@ class SockhopResponseReadableStream(EventEmitter):
         self._is_taken = False
         # Most answers have one packet, and to make a deque takes longer than to take it.
         self._first: Answer | None = None
-        self._rest: deque[Answer] | None = None
+        self._rest: deque[tuple[Answer, int]] | None = None
+        self._first_size = 0
         self._unread_size = 0
         self._waiters: list[asyncio.Future[None]] | None = None
 
@@ -214,10 +216,11 @@ class SockhopResponseReadableStream(EventEmitter):
             return
         if self._first is None:
             self._first = packet
+            self._first_size = size
         elif self._rest is None:
-            self._rest = deque((packet,))
+            self._rest = deque(((packet, size),))
         else:
-            self._rest.append(packet)
+            self._rest.append((packet, size))
         if self._waiters is not None:
             self._wake()
 
@@ -239,7 +242,8 @@ class SockhopResponseReadableStream(EventEmitter):
 
     def _drop_first(self) -> None:
         if self._rest:
-            self._first = self._rest.popleft()
+            self._unread_size -= self._first_size
+            self._first, self._first_size = self._rest.popleft()
         else:
             self._first = None
             self._unread_size = 0
@@ -248,7 +252,7 @@ class SockhopResponseReadableStream(EventEmitter):
         """Somebody takes what a late listener has yet to be told: both get it."""
         self._is_taken = True
         if self._listeners.get("data"):
-            for packet in (self._first, *(self._rest or ())):
+            for packet in (self._first, *(packet for packet, _ in self._rest or ())):
                 self.emit("data", *cast(Answer, packet))
 
     def _is_telling(self) -> bool:

@@ -13,7 +13,6 @@ from urllib.parse import parse_qs
 from wirehop.anysocket.http import cookies, static
 from wirehop.core.waiters import Moment
 from wirehop.node.http import ServerRequest, ServerResponse
-from wirehop.node.tcp import WRITABLE
 
 if TYPE_CHECKING:
     from wirehop.anysocket.anysocket import AnySocket
@@ -203,7 +202,7 @@ class AnyHTTPPeer:
 
     def has_left(self) -> bool:
         """Whether the client is gone, or its connection was given up."""
-        return self._response.is_dropped or self._response.connection.ready_state not in WRITABLE
+        return self._response.is_lost()
 
     def serve_from(self, root: str, name: str) -> None:
         """Answer with the file that the client calls ``name``, below ``root``."""

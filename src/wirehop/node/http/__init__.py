@@ -33,12 +33,16 @@ from wirehop.node.http.server_request import ServerRequest
 from wirehop.node.http.server_response import STATUS_CODES, ServerResponse
 from wirehop.node.http.uri import Uri
 
+Connection = ServerConnection
+"""A server's, under the seed's name."""
+
 __all__ = [
     "STATUS_CODES",
     "Client",
     "ClientLimits",
     "ClientRequest",
     "ClientResponse",
+    "Connection",
     "Limits",
     "Server",
     "ServerConnection",

@@ -175,7 +175,7 @@ class ClientConnection(tcp.Connection):
     def body_arrived(self, body: bytes) -> None:
         response = self._response
         assert response is not None
-        if response.is_unwanted:
+        if response.is_waste:
             self._discarded += len(body)
         response.feed(body)
 
@@ -265,7 +265,7 @@ class ClientConnection(tcp.Connection):
         full = (
             response is not None
             and not response.is_unwanted
-            and response.unread() > self._client.limits.body_high_water
+            and response.is_overfull(self._client.limits.body_high_water)
         )
         if full != self._is_paused and self.ready_state == "open":
             self._is_paused = full

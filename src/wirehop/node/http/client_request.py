@@ -59,6 +59,7 @@ class ClientRequest(OutgoingMessage, EventEmitter):
         "_remaining",
         "_response",
         "_turn",
+        "_was_awaited",
         "_without_body",
         "client",
         "closes",
@@ -105,6 +106,7 @@ class ClientRequest(OutgoingMessage, EventEmitter):
         self._error: Exception | None = None
         self._answered: Waiters | None = None
         self._asked: weakref.ref[_Answer] | None = None
+        self._was_awaited = False
         if self._chunked or self._remaining is not None:
             self._settle()
 
@@ -139,7 +141,7 @@ class ClientRequest(OutgoingMessage, EventEmitter):
         Returns the response, to be awaited or not: that raises ``OSError`` when the server cannot
         be reached, ``ConnectionClosed`` when it left without a response, ``TimeoutError`` when
         none came in time, ``ProtocolError`` for what is none. A response that nobody listens to
-        or awaits is dropped.
+        or awaits is dropped, and so is the body that no listener takes (:class:`ClientResponse`).
 
         Raises ``RuntimeError`` when called twice, and ``ValueError`` for a body that is shorter
         than its Content-Length: then the request has failed.
@@ -213,8 +215,7 @@ class ClientRequest(OutgoingMessage, EventEmitter):
         self._response = response
         was_heard = self.emit("response", response)
         self._tell()
-        is_asked = self._asked is not None and self._asked() is not None
-        if self.finished and not was_heard and not is_asked:
+        if self.finished and not was_heard and not self._is_asked():
             response.discard()
 
     def leave(self) -> None:
@@ -240,7 +241,17 @@ class ClientRequest(OutgoingMessage, EventEmitter):
             if self._answered is None:
                 self._answered = Waiters()
             yield from self._answered.__await__()
+        self._was_awaited = True
         return self._response
+
+    def may_want(self, response: ClientResponse) -> bool:
+        """Whether somebody may yet read the response who awaited it, or whom it was given."""
+        if self._was_awaited or not self.finished or self._is_asked():
+            return True
+        at_work = self._at_work(response)
+        for task in at_work:
+            task.add_done_callback(lambda _: response.doubt())
+        return bool(at_work)
 
     def forsake(self) -> None:
         """Nobody will read the response any more, unless somebody is at it."""
@@ -248,6 +259,10 @@ class ClientRequest(OutgoingMessage, EventEmitter):
             self._response.forsake()
         elif self._answered is None:
             self._asked = None
+
+    def _is_asked(self) -> bool:
+        """Whether somebody has what :meth:`finish` returned."""
+        return self._asked is not None and self._asked() is not None
 
     def _tell(self) -> None:
         if self._answered is not None:

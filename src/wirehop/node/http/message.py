@@ -25,7 +25,11 @@ class IncomingMessage(EventEmitter):
 
     Events: ``body(chunk)``, ``complete()``. Or read the body with ``await message.read()`` or
     ``async for chunk in message``: what has not been read yet is kept, and above a high water
-    the connection is not read either. A listener that comes late is given first what was kept.
+    the connection is not read either. A listener that comes late is given first what was kept,
+    but a ``body`` listener nothing more once ``complete`` was heard.
+
+    Above the high water a body that nobody can be seen to want is dropped (:meth:`_is_wanted`), so
+    that ``complete`` comes. Who reads it all the same gets a ``RuntimeError``.
     """
 
     http_version: str
@@ -42,6 +46,8 @@ class IncomingMessage(EventEmitter):
     _decode: Decode | None = None
     _is_catching_up = False
     _is_unheard = False
+    _is_read = False
+    _has_stalled = False
 
     @property
     def headers(self) -> list[Header]:
@@ -82,6 +88,7 @@ class IncomingMessage(EventEmitter):
     async def __anext__(self) -> bytes:
         """What has arrived since the last time. Raises ``RuntimeError`` while somebody else
         reads."""
+        self._is_read = True
         while not self._body:
             if self._failure is not None:
                 raise self._failure
@@ -99,7 +106,12 @@ class IncomingMessage(EventEmitter):
     # --- listeners
 
     def _listener_added(self, event: str) -> None:
-        if (event == "body" and self._body) or (event == "complete" and self._is_unheard):
+        if event == "complete":
+            if self._is_unheard:
+                self._catch_up_soon()
+            else:
+                self._doubt()
+        elif event == "body" and self._body and (self._is_unheard or not self.complete):
             self._catch_up_soon()
 
     def _catch_up_soon(self) -> None:
@@ -126,18 +138,33 @@ class IncomingMessage(EventEmitter):
 
     # --- called by the connection
 
+    def failed_with(self, error: Exception) -> bool:
+        """Whether that is what reading the body raises, because the rest will not come."""
+        return error is self._failure
+
     def unread(self) -> int:
         """How much memory is held by what nobody has read yet."""
         return self._unread
 
+    def is_overfull(self, high_water: int) -> bool:
+        """Whether what nobody has read yet holds more memory than that: then nothing more may come."""
+        if self._unread <= high_water:
+            return False
+        if not self._has_stalled:
+            self._has_stalled = True
+            self._doubt()
+        return True
+
     def feed(self, chunk: bytes) -> None:
         if self._listeners.get("body"):
             if not self._body:
-                self._emit_body(chunk)
+                # A body with a hole is worse than none.
+                if self._failure is None:
+                    self._emit_body(chunk)
                 return
             self._catch_up_soon()
         elif self._unwanted is not None:
-            self._failure = ConnectionClosed(self._unwanted)
+            self._failure = self._failure or ConnectionClosed(self._unwanted)
             return
         if self._body is None:
             self._body = [chunk]
@@ -166,11 +193,30 @@ class IncomingMessage(EventEmitter):
             self._failure = error
             self._wake()
 
+    def _doubt(self) -> None:
+        """Look soon whether anybody wants what was kept until nothing more could come."""
+        if self._has_stalled:
+            # Who is called in this turn may begin to read yet, and a task that it makes in the next.
+            asyncio.get_running_loop().call_soon(self._drop_if_unwanted)
+
+    def _is_wanted(self) -> bool:
+        """Whether somebody listens to the body, has begun to read it, or may do so yet."""
+        return self._is_read or bool(self._listeners.get("body"))
+
+    def _drop_if_unwanted(self) -> None:
+        if self._body and not (self.complete or self._is_wanted()):
+            self._unwanted = "nobody wanted this body"
+            self._forget()
+            self._failure = RuntimeError(
+                "this body was dropped: nobody listened to it or had begun to read it at its high water"
+            )
+            self._was_read()
+
     def _give_up(self, reason: str) -> None:
         """The rest is kept for nobody but who is reading it now."""
         if not self.complete and self._waiter is None:
             self._unwanted = reason
-            if self._body:
+            if self._body and not self._listeners.get("body"):
                 self._forget()
                 self._failure = ConnectionClosed(reason)
 

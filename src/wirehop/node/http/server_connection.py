@@ -83,6 +83,8 @@ class ServerConnection(tcp.Connection):
             return
         self._expect_by(self._limits.head_timeout)
         self.server.emit("connection", self)
+        if self.ready_state != "closed":
+            self.emit("connect")
 
     def data_received(self, data: bytes) -> None:
         self._is_reading = True
@@ -320,19 +322,16 @@ class ServerConnection(tcp.Connection):
         alive.release(self)
         self.ready_state = "closed"
         transport = self.output.detach()
-        if self._paused:
-            transport.resume_reading()
+        transport.resume_reading()
         return transport
 
     def _hand_over(self) -> None:
-        if self._tail is None or self._upgrade is None or self._responses:
-            return
-        if self.ready_state not in WRITABLE:
+        is_due = self._tail is not None and self._upgrade is not None and not self._responses
+        if not is_due or self.ready_state not in WRITABLE:
             return
         self.output.flush()
         if self.output.transport.get_write_buffer_size():
-            # Whoever takes over has marks of its own and begins with nothing on its way: this
-            # will be called again when all is out.
+            # Whoever takes over begins with nothing on its way: this will be called when all is out.
             self.output.transport.set_write_buffer_limits(high=0)
             return
         request, self._upgrade = self._upgrade, None
@@ -351,7 +350,7 @@ class ServerConnection(tcp.Connection):
         full = (
             whole >= limits.max_pipelined
             or self._tail is not None
-            or (self._receiving is not None and self._receiving.unread() > limits.body_high_water)
+            or (self._receiving is not None and self._receiving.is_overfull(limits.body_high_water))
         )
         if full == self._paused or self.ready_state != "open":
             return

@@ -20,7 +20,9 @@ class ServerRequest(IncomingMessage):
     Events: ``body(chunk)``, ``complete()``; a chunk is bytes unless :meth:`set_body_encoding` was
     called. Or read the body with ``await request.read()`` or ``async for chunk in request``: what
     has not been read yet is kept, and above a high water the connection is not read either. Once
-    the response is finished a body that nobody is reading is dropped.
+    the response is finished a body that nobody is reading is dropped. So is one above the high
+    water if there is a listener to ``complete``, none to ``body``, nobody has begun to read, and
+    no ``async`` listener is still at work with the request.
     """
 
     _uri: Uri | None = None
@@ -57,6 +59,15 @@ class ServerRequest(IncomingMessage):
     def discard(self) -> None:
         """The response is finished: the rest is kept for nobody but who is reading it now."""
         self._give_up("the response was finished before this body was read")
+
+    def _is_wanted(self) -> bool:
+        # Without a word for its end, whoever answers later may want it: the answer ends that.
+        if super()._is_wanted() or not self._listeners.get("complete"):
+            return True
+        at_work = self.connection.server._at_work(self)
+        for task in at_work:
+            task.add_done_callback(lambda _: self._doubt())
+        return bool(at_work)
 
     def _was_read(self) -> None:
         self.connection.body_was_read()

@@ -87,13 +87,15 @@ class ServerResponse(OutgoingMessage, msgspec.Struct, eq=False, dict=True, weakr
         """Send a piece of the body; text in ``encoding``, which may be any codec of Python's
         beside the seed's. Awaiting it waits for the drain.
 
-        Raises ``RuntimeError`` before :meth:`send_header` and after :meth:`finish`, and
-        ``ValueError`` for more bytes than the Content-Length promised and for text that the
-        encoding cannot say.
+        Raises ``RuntimeError`` before :meth:`send_header` and after :meth:`finish`,
+        ``ValueError`` for more bytes than the Content-Length promised, for text that the encoding
+        cannot say and for an encoding that there is not, ``TypeError`` for what is neither text nor
+        bytes, and for text that is to be raw.
         """
         if not self.status or self.finished:
             raise RuntimeError("send_body() belongs between send_header() and finish()")
-        data = self._framed(chunk.encode(encoding) if isinstance(chunk, str) else encode(chunk))
+        encoded = chunk.encode() if type(chunk) is str and encoding is UTF8 else _encoded(chunk, encoding)
+        data = self._framed(encoded)
         if data:
             self._write_on(data)
         return self
@@ -158,12 +160,28 @@ class ServerResponse(OutgoingMessage, msgspec.Struct, eq=False, dict=True, weakr
     def __repr__(self) -> str:
         return f"<ServerResponse {self.status or 'to come'} of {self.request.method} {self.request.url:.60}>"
 
-    @property
-    def is_dropped(self) -> bool:
-        """Whether it will not be sent any more: its connection is over, or being closed."""
-        return self._dropped
+    # --- called by the server and the connection
 
-    # --- called by the connection
+    def is_lost(self) -> bool:
+        """Whether nothing of it can be sent any more."""
+        return self._dropped or self.connection.ready_state not in WRITABLE
+
+    def fail(self) -> None:
+        """Who was to give it failed: a 500 if nothing of it has left, and the connection ends."""
+        if self.finished or self.is_lost():
+            return
+        if self.has_begun():
+            self.break_off()
+            return
+        for data in self._held:
+            self._count(-len(data))
+        self._held = []
+        self._head = b""
+        self.status = 0
+        self._chunked = self._without_body = False
+        self._remaining = None
+        self.keep_alive = False
+        self.respond(500)
 
     def has_begun(self) -> bool:
         """Whether the client has got some of it."""
@@ -177,3 +195,13 @@ class ServerResponse(OutgoingMessage, msgspec.Struct, eq=False, dict=True, weakr
         if self._head:
             data, self._head = self._head + data, b""
         self._write(data)
+
+
+def _encoded(chunk: Data, encoding: str) -> bytes:
+    if isinstance(chunk, str):
+        try:
+            return chunk.encode(encoding)
+        except LookupError:
+            # "raw", or nothing that is known: the next line says so.
+            pass
+    return encode(chunk, encoding)

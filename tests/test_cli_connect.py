@@ -132,12 +132,16 @@ async def test_with_npm() -> None:
 
 
 async def test_a_peer_behind_a_hub() -> None:
-    async with running(*WIREHOP, "serve", "--port", 0) as hub, npm() as js:
+    # Not npm's: it ends with its relay if what announces a peer and the first frame of that peer come in
+    # one read.
+    async with running(*WIREHOP, "serve", "--port", 0) as hub, AnySocket() as other:
         url = (await line(hub)).removeprefix("Wirehop hub at ")
-        await js("connect", "127.0.0.1", int(url.rpartition(":")[2]))
-        said = await output(*CONNECT, url, "--peer", js.id, "--e2e", "--request", stdin=b"hello\n")
-        lines = said.decode().splitlines()
-        assert [lines[0], lines[-1]] == [f"connected to {js.id}", 'reply "hello"']
+        other.on("message", lambda packet: packet.reply([packet.msg]))
+        await other.connect("ws", "127.0.0.1", int(url.rpartition(":")[2]))
+        said = await output(*CONNECT, url, "--peer", other.id, "--e2e", "--request", stdin=b"hello\n")
+        connected, encrypted, reply = said.decode().splitlines()
+        assert (connected, reply) == (f"connected to {other.id}", 'reply ["hello"]')
+        assert encrypted.startswith("encrypted end to end, fingerprint ")
         status, _, error = await ended(*CONNECT, url, "--peer", "0" * 32, stdin=b"")
         assert status == 1
         assert re.fullmatch(rb"wirehop: .*\(code 403; .*\)\n", error)

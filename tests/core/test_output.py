@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from tests.raw import Raw, connect, record_writes
-from wirehop.core.output import BATCH, FAIR, JOIN, Output
+from wirehop.core.output import BATCH, JOIN, Output
 from wirehop.errors import ConnectionClosed
 
 
@@ -214,30 +214,6 @@ async def test_awaiting_it_waits_for_the_drain() -> None:
     output.resume()
     await asyncio.gather(*waiters[1:])
     await output
-
-
-async def test_who_sends_to_a_fast_reader_leaves_others_their_turns() -> None:
-    # It takes all at once, and nobody ever has to wait for it.
-    output = make(Transport())
-    turns = 0
-
-    def turn() -> None:
-        nonlocal turns, next_turn
-        turns += 1
-        next_turn = loop.call_soon(turn)
-
-    loop = asyncio.get_running_loop()
-    next_turn = loop.call_soon(turn)
-    for _ in range(1000):
-        output.write(b"small")
-        await output
-    assert turns == 0
-    pieces = 4 * (FAIR // JOIN + 1)
-    for _ in range(pieces):
-        output.write(bytes(JOIN))
-        await output
-    assert turns == 4
-    next_turn.cancel()
 
 
 async def test_the_end_of_the_connection_ends_the_waiting() -> None:

@@ -21,17 +21,13 @@ from wirehop.core.loops import PerLoop
 from wirehop.core.waiters import Waiters
 from wirehop.errors import ConnectionClosed
 
-__all__ = ["BATCH", "FAIR", "Output"]
+__all__ = ["BATCH", "Output"]
 
 BATCH = 32
 """Pieces of one connection, or connections, that are collected before they leave.
 
 The best cap is half of what a client has under way; who has 64 requests or more under way gets
 15% more with 32 than with 16, who has 32 gets 25% less."""
-
-FAIR = 512 * 1024
-"""Bytes after which awaiting lets others have their turn, although there is room: to a reader who is
-as fast as the sender there always is, and everybody else would wait until all is sent."""
 
 Data = bytes | bytearray | memoryview
 
@@ -61,7 +57,6 @@ class Output:
         "_limit",
         "_loop",
         "_overflow",
-        "_paced",
         "_stalled",
         "_taken",
         "_tells_empty",
@@ -102,7 +97,6 @@ class Output:
         self._handed = 0
         self._taken = 0
         self._direct = 0
-        self._paced = 0
         self._fd = _plain_socket(transport)
         # Whether the transport may have something that has not left yet: to ask it costs a call. It
         # may come from another owner, who wrote.
@@ -235,9 +229,6 @@ class Output:
         """
         while self._is_full:
             yield from self._drained.__await__()
-        if (sent := self.bytes_out) - self._paced > FAIR:
-            self._paced = sent
-            yield
         if self.closed_because is None and self.transport.is_closing():
             # Why is told in the next turn. Who sends in a loop would never let it come.
             yield

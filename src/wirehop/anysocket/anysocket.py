@@ -284,7 +284,7 @@ class AnySocket(EventEmitter):
         alive.keep(peer)
         connecting = peer.connecting
         if connecting is not None and (error := self._show(peer)) is not None:
-            connecting.set_exception(error)
+            _fail(connecting, error)
             peer._end(LOCAL_CLOSED, 1011, "")
 
     def _show(self, peer: AnyPeer) -> Exception | None:
@@ -359,9 +359,7 @@ class AnySocket(EventEmitter):
     def _disconnected(self, peer: AnyPeer, reason: str, was_ready: bool) -> None:
         connecting = peer.connecting
         if connecting is not None and not connecting.done():
-            late = reason == "auth timed out"
-            connecting.set_exception(TimeoutError(reason) if late else AuthError(reason))
-            connecting.exception()
+            _fail(connecting, TimeoutError(reason) if reason == "auth timed out" else AuthError(reason))
         if was_ready and self._peers.get(peer.id) is peer:
             del self._peers[peer.id]
             peer.emit("disconnected", peer, reason)
@@ -387,6 +385,11 @@ class AnySocket(EventEmitter):
         # A message that crossed the end of its peer is no one's mistake.
         if type(error) is not ConnectionClosed or not _is_over(args):
             super()._listener_failed(event, error, args)
+
+
+def _fail(connecting: asyncio.Future[AnyPeer], error: Exception) -> None:
+    connecting.set_exception(error)
+    connecting.exception()  # Whoever gave up waiting does not want to read of it.
 
 
 def _is_over(args: tuple[Any, ...]) -> bool:

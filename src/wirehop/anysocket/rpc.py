@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from wirehop.anysocket.wire.packer import Packer
 from wirehop.anysocket.wire.packet import Internal
 from wirehop.core import json
+from wirehop.core.steps import is_cancelling
 from wirehop.errors import RemoteError
 
 if TYPE_CHECKING:
@@ -106,10 +107,9 @@ async def _serve_later(result: Awaitable[Any], path: Any) -> bytes:
     try:
         return _outcome(await result)
     except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+        if is_cancelling():
             raise
-        # Not this was cancelled, but what it waited for: the caller waits for an answer.
+        # The caller waits for an answer.
         return _failure(error, path)
     except Exception as error:
         return _failure(error, path)

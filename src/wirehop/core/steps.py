@@ -15,12 +15,19 @@ import sys
 from collections.abc import Callable, Coroutine, Set
 from typing import Any
 
-__all__ = ["Failed", "Steps"]
+__all__ = ["Failed", "Steps", "is_cancelling"]
 
 Failed = Callable[[Exception], None]
 """Called with what a coroutine raised. A cancelled coroutine is no failure."""
 
 Work = Coroutine[Any, Any, Any]
+
+
+def is_cancelling() -> bool:
+    """Whether the running task was told to cancel. If not, a ``CancelledError`` in it comes from what
+    it waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 class _Steps:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wirehop.anysocket.http.peer import AnyHTTPPeer
+from wirehop.core.steps import is_cancelling
 from wirehop.errors import ConnectionClosed, PayloadTooLarge
 from wirehop.node.http import ServerConnection, ServerRequest, ServerResponse
 
@@ -138,37 +139,13 @@ class AnyHTTPRouter:
         try:
             result = self._upgrade(peer)
         except Exception as error:
-            socket._listener_failed("upgrade", error)
+            _report(socket, "upgrade", peer, error)
             peer.fail(403)
         if isinstance(result, Coroutine):
             connection.hold_upgrade()
-            socket._start(self._check_later(socket, connection, result, peer, go_on), "upgrade")
-        elif not peer.is_closed():
-            connection.resume_upgrade()
-            go_on()
-
-    async def _check_later(
-        self,
-        socket: AnySocket,
-        connection: ServerConnection,
-        verdict: Coroutine[Any, Any, Any],
-        peer: AnyHTTPPeer,
-        go_on: Callable[[], None],
-    ) -> None:
-        try:
-            await verdict
-        except asyncio.CancelledError:
-            peer.fail(503)
-            raise
-        except Exception as error:
-            if not is_nobodys(peer, error):
-                socket._listener_failed("upgrade", error)
-            peer.fail(403)
-        if connection.server.is_closing:
-            peer.fail(503)
-        if not peer.is_closed():
-            connection.resume_upgrade()
-            go_on()
+            socket._start(_check_later(socket, connection, result, peer, go_on), "upgrade")
+        else:
+            _let_pass(peer, connection, go_on)
 
     def _find(self, method: str, path: str) -> tuple[Callback, bool] | None:
         for wanted in (ANY, method):
@@ -215,12 +192,11 @@ class AnyHTTPRouter:
 
     def failed(self, socket: AnySocket, peer: AnyHTTPPeer, error: Exception) -> None:
         """What should have answered raised an error."""
-        if not is_nobodys(peer, error):
-            socket._listener_failed(f"http {peer.query.method} {peer.url}", error)
+        _report(socket, f"http {peer.query.method} {peer.url}", peer, error)
         self._fail(socket, peer, error, 500)
 
     def _fail(self, socket: AnySocket, peer: AnyHTTPPeer, error: Exception, status: int) -> None:
-        if self._error is not None and not peer.has_begun() and not is_nobodys(peer, error):
+        if self._error is not None and not peer.has_begun() and not _is_nobodys(peer, error):
             peer.reset(status)
             try:
                 result = self._error(peer, error)
@@ -235,6 +211,33 @@ class AnyHTTPRouter:
         peer.fail(status)
 
 
+async def _check_later(
+    socket: AnySocket,
+    connection: ServerConnection,
+    verdict: Coroutine[Any, Any, Any],
+    peer: AnyHTTPPeer,
+    go_on: Callable[[], None],
+) -> None:
+    try:
+        await verdict
+    except asyncio.CancelledError:
+        peer.fail(503)
+        raise
+    except Exception as error:
+        _report(socket, "upgrade", peer, error)
+        peer.fail(403)
+    if connection.server.is_closing:
+        peer.fail(503)
+    _let_pass(peer, connection, go_on)
+
+
+def _let_pass(peer: AnyHTTPPeer, connection: ServerConnection, go_on: Callable[[], None]) -> None:
+    """Go on with an upgrade that was not refused."""
+    if not peer.is_closed():
+        connection.resume_upgrade()
+        go_on()
+
+
 async def _then(result: Coroutine[Any, Any, Any], peer: AnyHTTPPeer, status: int) -> None:
     try:
         await result
@@ -247,12 +250,16 @@ async def _finished(work: Coroutine[Any, Any, Any]) -> None:
     try:
         await work
     except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+        if is_cancelling():
             raise
         raise RuntimeError("what a route waited for was cancelled") from error
 
 
-def is_nobodys(peer: AnyHTTPPeer, error: Exception) -> bool:
+def _report(socket: AnySocket, what: str, peer: AnyHTTPPeer, error: Exception) -> None:
+    if not _is_nobodys(peer, error):
+        socket._listener_failed(what, error)
+
+
+def _is_nobodys(peer: AnyHTTPPeer, error: Exception) -> bool:
     """Whether it is no one's mistake: the client left before it had its answer."""
     return isinstance(error, ConnectionClosed) and peer.has_left()

@@ -248,10 +248,7 @@ class ClientRequest(OutgoingMessage, EventEmitter):
         """Whether somebody may yet read the response who awaited it, or whom it was given."""
         if self._was_awaited or not self.finished or self._is_asked():
             return True
-        at_work = self._at_work(response)
-        for task in at_work:
-            task.add_done_callback(lambda _: response.doubt())
-        return bool(at_work)
+        return response.is_at_hand(self)
 
     def forsake(self) -> None:
         """Nobody will read the response any more, unless somebody is at it."""

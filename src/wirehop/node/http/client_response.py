@@ -75,10 +75,6 @@ class ClientResponse(IncomingMessage):
         """Whether what arrives is for nobody, and nobody waits for its end."""
         return self.is_unwanted and (self._was_discarded or not self._listeners.get("complete"))
 
-    def doubt(self) -> None:
-        """A listener that it was given has returned."""
-        self._doubt()
-
     def forsake(self) -> None:
         """Discard the body if nobody listens to it."""
         if not self._listeners.get("body"):

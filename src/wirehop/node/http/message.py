@@ -193,6 +193,14 @@ class IncomingMessage(EventEmitter):
             self._failure = error
             self._wake()
 
+    def is_at_hand(self, emitter: EventEmitter) -> bool:
+        """Whether an ``async`` listener of ``emitter`` that was given this is still at work. Once it
+        has returned, whether anybody wants the body is looked at again."""
+        at_work = emitter._at_work(self)
+        for task in at_work:
+            task.add_done_callback(lambda _: self._doubt())
+        return bool(at_work)
+
     def _doubt(self) -> None:
         """Look soon whether anybody wants what was kept until nothing more could come."""
         if self._has_stalled:

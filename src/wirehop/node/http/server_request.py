@@ -64,10 +64,7 @@ class ServerRequest(IncomingMessage):
         # Without a word for its end, whoever answers later may want it: the answer ends that.
         if super()._is_wanted() or not self._listeners.get("complete"):
             return True
-        at_work = self.connection.server._at_work(self)
-        for task in at_work:
-            task.add_done_callback(lambda _: self._doubt())
-        return bool(at_work)
+        return self.is_at_hand(self.connection.server)
 
     def _was_read(self) -> None:
         self.connection.body_was_read()

@@ -195,7 +195,7 @@ class SockhopServer(Endpoint):
     def sendall(self, obj: Any) -> Awaitable[None]:
         """Send an object to every client. Awaiting waits for the drain of those who stay."""
         text = self.options.text(obj)
-        return Each([link.write(text) for link in self._links if link.ready_state == "open"])
+        return Each([link.write(text) for link in self.sockets])
 
     def kill_socket(self, sock: Link | None, timeout: float = CLOSE_TIMEOUT) -> Awaitable[None]:
         """Disconnect one client; what was sent goes out first, ``timeout`` seconds long. Awaiting
@@ -330,7 +330,7 @@ class SockhopServer(Endpoint):
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout
         try:
-            answering = self._answers.tasks - {*self._callers.values()}
+            answering = self._answers.tasks - self._calling()
             if answering:
                 await asyncio.wait(answering, timeout=timeout)
             for link in list(self._all):
@@ -339,11 +339,11 @@ class SockhopServer(Endpoint):
         finally:
             for link in list(self._all):
                 link.force_close()
-            self._cancel(self._answers)
-            self._cancel(self._others)
+            self._answers.cancel(but=self._calling())
+            self._others.cancel(but=self._calling())
         # Sessions that were cut have a moment for their end.
         await self._until_gone_or(loop.time() + LINGER, self._all)
-        self._cancel(self._hooks)
+        self._hooks.cancel(but=self._calling())
         await self._until_gone_or(loop.time() + LINGER, self._all)
 
     async def _until_gone_or(self, time: float, links: Collection[Link]) -> None:
@@ -360,9 +360,8 @@ class SockhopServer(Endpoint):
             return False
         return not link.is_over or self._hooked.get(link) not in self._callers.values()
 
-    def _cancel(self, steps: Steps) -> None:
-        for task in steps.tasks - {*self._callers.values()}:
-            task.cancel()
+    def _calling(self) -> set[asyncio.Task[Any] | None]:
+        return {*self._callers.values()}
 
 
 class _Listener(tcp.Server):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVarTuple
@@ -121,6 +122,8 @@ def running(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
 
 class _Socket:
     """What protocols ask the socket of a transport."""
+
+    family = socket.AF_INET
 
     def fileno(self) -> int:
         return -1

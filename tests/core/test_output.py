@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +12,8 @@ import pytest
 import trustme
 
 from tests.raw import Raw, connect, record_writes
-from wirehop.core.output import BATCH, JOIN, Output
+from wirehop.core.output import BATCH, JOIN, UNSENT, Output
+from wirehop.core.turns import LARGE, SHARE
 from wirehop.errors import ConnectionClosed
 
 
@@ -171,8 +173,8 @@ async def test_a_large_piece_does_not_wait() -> None:
     transport = Transport()
     output = make(transport, limit=1 << 30)
     output.write(b"head")
-    output.write(bytes(JOIN))
-    assert b"".join(transport.writes) == b"head" + bytes(JOIN)
+    output.write(bytes(LARGE))
+    assert b"".join(transport.writes) == b"head" + bytes(LARGE)
 
 
 async def test_data_that_may_change_is_copied() -> None:
@@ -399,9 +401,9 @@ async def test_one_system_call_for_a_batch_and_at_once(syscalls: list[int]) -> N
         assert await raw.read(10) == b"0123456789"
 
 
-async def test_large_pieces_go_out_as_they_are(syscalls: list[int]) -> None:
+async def test_what_is_much_together_goes_out_as_it_is(syscalls: list[int]) -> None:
     async with pair(high=1 << 20, limit=1 << 20) as (accepted, raw):
-        pieces = [b"a" * 30_000, b"b" * 30_000, b"c" * 30_000]
+        pieces = [bytes([letter]) * 10_000 for letter in b"abcdefghi"]
         accepted.output.writelines(pieces)
         accepted.output.flush()
         assert len(syscalls) == 1
@@ -435,7 +437,8 @@ async def test_what_a_full_socket_does_not_take_follows_in_order() -> None:
             number += 1
         assert await raw.read(len(sent)) == sent
         await waiter
-        assert accepted.events == ["pause", "resume"]
+        # Once or more: the system may take something and be full again.
+        assert accepted.events == ["pause", "resume"] * (len(accepted.events) // 2)
         output.write(b"and on")
         assert await raw.read(6) == b"and on"
 
@@ -449,6 +452,17 @@ async def test_the_largest_writes_of_all() -> None:
         await accepted.output
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="this system cannot bound it")
+async def test_the_system_keeps_little_for_who_does_not_read() -> None:
+    async with pair(high=10_000, limit=1 << 30) as (accepted, _):
+        output = accepted.output
+        output.write(bytes(1 << 24))
+        # The rest is what its system takes for it.
+        assert UNSENT < output.bytes_out - output.waiting < 1 << 21
+        sock = output.transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == UNSENT
+
+
 async def test_who_does_not_read_is_cut_at_the_limit() -> None:
     async with pair(high=10_000, limit=200_000) as (accepted, _):
         while accepted.output.closed_because is None:
@@ -459,10 +473,11 @@ async def test_who_does_not_read_is_cut_at_the_limit() -> None:
 
 async def test_who_stops_reading_is_cut_after_the_timeout() -> None:
     async with pair(high=10_000, limit=1 << 30, timeout=0.05) as (accepted, _):
-        while not accepted.events:
-            accepted.output.write(bytes(JOIN))
         with pytest.raises(ConnectionClosed, match=r"nothing was read for 0\.05 s"):
-            await accepted.output
+            while True:
+                accepted.output.write(bytes(JOIN))
+                await accepted.output
+        assert "pause" in accepted.events
 
 
 async def test_a_client_that_left_is_the_transports_business() -> None:
@@ -491,3 +506,97 @@ async def test_tls_passes_the_transport(syscalls: list[int]) -> None:
         await accepted.output
         assert await raw.read(11 + len(data)) == b"in the dark" + data
         assert syscalls == []
+
+
+# --- what all of them write in one turn
+
+
+async def stream(output: Output, pieces: int, size: int) -> None:
+    for _ in range(pieces):
+        output.write(bytes(size))
+        await output
+
+
+def written(transports: list[Transport]) -> int:
+    return sum(len(data) for transport in transports for data in transport.writes)
+
+
+@pytest.mark.parametrize("number", [1, 2, 9, 40])
+@pytest.mark.parametrize("size", [LARGE, JOIN, 3 * JOIN, 2 * SHARE])
+async def test_those_who_wait_for_what_they_send_share_a_turn(number: int, size: int) -> None:
+    transports = [Transport() for _ in range(number)]
+    outputs = [make(transport) for transport in transports]
+    await asyncio.sleep(0)
+    senders = [asyncio.ensure_future(stream(output, 20, size)) for output in outputs]
+    # Everybody sends once before anybody waits.
+    await asyncio.sleep(0)
+    was = written(transports)
+    assert number * size <= was <= number * size + SHARE
+    while not all(sender.done() for sender in senders):
+        await asyncio.sleep(0)
+        now = written(transports)
+        # What is granted is as much as was sent last; the last one may be more than the rest.
+        assert now - was <= 2 * SHARE + size
+        was = now
+    await asyncio.gather(*senders)
+    await asyncio.sleep(0)
+    assert written(transports) == number * 20 * size
+
+
+async def test_small_pieces_count_as_batches() -> None:
+    output = make(Transport())
+    sender = asyncio.ensure_future(stream(output, 1000, 10))
+    turns = 0
+    while not sender.done():
+        await asyncio.sleep(0)
+        turns += 1
+    await sender
+    assert turns >= 1000 // (BATCH * SHARE // LARGE)
+
+
+async def test_they_have_their_turns_in_order() -> None:
+    transports = [Transport() for _ in range(5)]
+    senders = [asyncio.ensure_future(stream(make(transport), 10, SHARE)) for transport in transports]
+    turns = 0
+    while not all(sender.done() for sender in senders):
+        await asyncio.sleep(0)
+        turns += 1
+        counts = [len(transport.writes) for transport in transports]
+        assert max(counts) - min(counts) <= 1
+    assert turns >= 9 * 5
+    await asyncio.gather(*senders)
+
+
+async def test_who_sends_little_does_not_wait_for_those_who_send_much() -> None:
+    # Nothing but what it sent: it is no batch, and not large.
+    much = [asyncio.ensure_future(stream(make(Transport()), 10, SHARE)) for _ in range(5)]
+    await asyncio.sleep(0)
+    with pytest.raises(StopIteration):
+        output = make(Transport())
+        output.write(bytes(LARGE - 1))
+        output.flush()
+        next(output.__await__())
+    await asyncio.gather(*much)
+
+
+async def test_who_gives_up_waiting_keeps_nobody() -> None:
+    transports = [Transport() for _ in range(3)]
+    outputs = [make(transport) for transport in transports]
+    senders = [asyncio.ensure_future(stream(output, 2, SHARE)) for output in outputs]
+    await asyncio.sleep(0)
+    senders[0].cancel()
+    outputs[1].lost("gone")
+    with pytest.raises(ConnectionClosed, match="gone"):
+        await senders[1]
+    await senders[2]
+    assert [len(transport.writes) for transport in transports] == [1, 1, 2]
+    assert senders[0].cancelled()
+
+
+async def test_a_turn_that_wrote_its_share_is_over_with_the_turn() -> None:
+    output = make(Transport())
+    output.write(bytes(2 * SHARE))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    with pytest.raises(StopIteration):
+        next(output.__await__())

@@ -14,26 +14,28 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import Callable, Generator
 from typing import Any
 
-from wirehop.core.loops import PerLoop
+from wirehop.core.turns import BATCH, LARGE, turns
 from wirehop.core.waiters import Waiters
 from wirehop.errors import ConnectionClosed
 
 __all__ = ["BATCH", "Output"]
 
-BATCH = 32
-"""Pieces of one connection, or connections, that are collected before they leave.
-
-The best cap is half of what a client has under way; who has 64 requests or more under way gets
-15% more with 32 than with 16, who has 32 gets 25% less."""
-
 Data = bytes | bytearray | memoryview
 
 JOIN = 65_536
-"""Below this many bytes joining the pieces costs less than handing over a list of them. A piece
-of this size does not wait for others either, so a batch is never more than 32 times as large."""
+"""Up to this many bytes joining the pieces costs less than handing over a list of them."""
+
+UNSENT = 131_072
+"""Bytes that the system may keep of what it cannot send yet. Without a bound it takes megabytes for
+who does not read, of its own memory, and which no limit of ours would count. (Measured with 64
+KiB, 128, 256, 512 and no bound: a reader that reads has as many bytes a second with each.)"""
+
+# Linux and macOS have it.
+_UNSENT_OPTION: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 
 
 class Output:
@@ -54,6 +56,7 @@ class Output:
         "_high_water",
         "_is_behind",
         "_is_full",
+        "_large",
         "_limit",
         "_loop",
         "_overflow",
@@ -81,7 +84,7 @@ class Output:
         self.closed_because: str | None = None
         self._loop = loop
         self._chunks: list[Data] = []
-        self._turn = _turns.of(loop)
+        self._turn = turns.of(loop)
         self.is_queued = False
         """Whether the end of the turn will flush this output."""
         self._high_water = high_water
@@ -97,7 +100,10 @@ class Output:
         self._handed = 0
         self._taken = 0
         self._direct = 0
+        # What left together last, as it counts in its turn, if it was much and nobody waited since.
+        self._large = 0
         self._fd = _plain_socket(transport)
+        _bound_unsent(transport)
         # Whether the transport may have something that has not left yet: to ask it costs a call. It
         # may come from another owner, who wrote.
         self._is_behind = True
@@ -110,7 +116,7 @@ class Output:
         chunks = self._chunks
         # Through a view: bytes(5) would be five zeros.
         chunks.append(data if type(data) is bytes else bytes(memoryview(data)))
-        if len(chunks) >= BATCH or len(data) >= JOIN:
+        if len(chunks) >= BATCH or len(data) >= LARGE:
             self.flush()
         elif not self.is_queued:
             self._turn.add(self, self._loop)
@@ -128,8 +134,16 @@ class Output:
         transport = self.transport
         if transport.is_closing():
             return
-        if len(chunks) > 1 and sum(map(len, chunks)) <= JOIN:
-            chunks = [b"".join(chunks)]
+        is_batch = len(chunks) >= BATCH
+        if len(chunks) == 1:
+            size = len(chunks[0])
+        else:
+            size = sum(map(len, chunks))
+            if size <= JOIN:
+                chunks = [b"".join(chunks)]
+        if size >= LARGE or is_batch:
+            self._large = max(size, LARGE)
+            self._turn.spend(self._large, self._loop)
         if self._fd >= 0 and not (self._is_behind and transport.get_write_buffer_size()):
             # At once: uvloop's transport would keep the data until the end of the turn.
             chunks = self._write_now(chunks)
@@ -223,10 +237,15 @@ class Output:
         return self.transport
 
     def __await__(self) -> Generator[Any, None, None]:
-        """Wait until the output went down to the low water, if it was above the high one.
+        """Wait until the output went down to the low water, if it was above the high one, or until
+        it is this one's turn again, if it sent much and all together sent too much at once.
 
         Raises ``ConnectionClosed`` when the connection is over.
         """
+        if self._large and not self._is_full:
+            large, self._large = self._large, 0
+            if self._turn.is_spent():
+                yield from self._turn.next_share(large, self._loop)
         while self._is_full:
             yield from self._drained.__await__()
         if self.closed_because is None and self.transport.is_closing():
@@ -304,31 +323,11 @@ def _plain_socket(transport: asyncio.Transport) -> int:
     return sock.fileno() if sock is not None else -1
 
 
-class _Turn:
-    """The outputs that wait for the end of the loop's turn."""
-
-    __slots__ = ("_outputs",)
-
-    def __init__(self) -> None:
-        self._outputs: list[Output] = []
-
-    def add(self, output: Output, loop: asyncio.AbstractEventLoop) -> None:
-        if not self._outputs:
-            loop.call_soon(self._flush, loop)
-        elif len(self._outputs) >= BATCH:
-            self._flush(loop)
-        self._outputs.append(output)
-        output.is_queued = True
-
-    def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
-        outputs, self._outputs = self._outputs, []
-        for output in outputs:
-            output.is_queued = False
-            try:
-                output.flush()
-            except Exception as error:
-                # A defect of one connection must not cost the others what they sent.
-                loop.call_exception_handler({"message": "a write failed", "exception": error})
-
-
-_turns = PerLoop(_Turn)
+def _bound_unsent(transport: asyncio.Transport) -> None:
+    sock = transport.get_extra_info("socket")
+    if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6) and _UNSENT_OPTION is not None:
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, _UNSENT_OPTION, UNSENT)
+        except OSError:
+            # It is gone already, which will be told as such.
+            pass

@@ -1,0 +1,115 @@
+"""What the connections of a loop share in each of its turns: one flush at its end, and a measure of
+how much is written in it by those who wait for what they send.
+
+Who sends in a loop and awaits each send has nothing to wait for while its socket takes everything,
+and a reader that keeps up takes everything: nobody else would be served. (Measured with one such
+reader at 2 GB/s: the p99 of somebody who asks beside it is 100 to 600 ms without this, 1 to 3 ms
+with it, and the reader has as much.) To yield after so many bytes does not help where many send:
+all of them share every turn then. So what they write is counted together, and they are served in
+order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Generator
+from typing import Any, Protocol
+
+from wirehop.core.loops import PerLoop
+
+__all__ = ["BATCH", "LARGE", "SHARE", "Turn", "turns"]
+
+BATCH = 32
+"""Pieces of one connection, or connections, that are collected before they leave.
+
+The best cap is half of what a client has under way; who has 64 requests or more under way gets
+15% more with 32 than with 16, who has 32 gets 25% less."""
+
+LARGE = 16_384
+"""Bytes that are counted when they leave together. A full batch counts as so many at least: to make
+its pieces takes as long. A piece of this size does not wait for a batch."""
+
+SHARE = 65_536
+"""Bytes of one turn after which who waits for what it sent goes on in a later one. It takes 0.05 to
+0.3 ms to write them."""
+
+
+class Flushes(Protocol):
+    """An :class:`~wirehop.core.output.Output`."""
+
+    is_queued: bool
+
+    def flush(self) -> None: ...
+
+
+class Turn:
+    """One for each loop. It does not refer to its loop, or neither would ever be freed."""
+
+    __slots__ = ("_is_counting", "_outputs", "_spent", "_waiting")
+
+    def __init__(self) -> None:
+        self._outputs: list[Flushes] = []
+        self._spent = 0
+        self._is_counting = False
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    # --- the end of the turn
+
+    def add(self, output: Flushes, loop: asyncio.AbstractEventLoop) -> None:
+        """Flush ``output`` at the end of this turn."""
+        if not self._outputs:
+            loop.call_soon(self._flush, loop)
+        elif len(self._outputs) >= BATCH:
+            self._flush(loop)
+        self._outputs.append(output)
+        output.is_queued = True
+
+    def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
+        outputs, self._outputs = self._outputs, []
+        for output in outputs:
+            output.is_queued = False
+            try:
+                output.flush()
+            except Exception as error:
+                # A defect of one connection must not cost the others what they sent.
+                loop.call_exception_handler({"message": "a write failed", "exception": error})
+
+    # --- what is written in it
+
+    def spend(self, size: int, loop: asyncio.AbstractEventLoop) -> None:
+        """So many bytes were written."""
+        self._spent += size
+        if not self._is_counting:
+            self._is_counting = True
+            self._begin_later(loop)
+
+    def is_spent(self) -> bool:
+        """Whether this turn has written its share."""
+        return self._spent >= SHARE
+
+    def next_share(self, size: int, loop: asyncio.AbstractEventLoop) -> Generator[Any, None, None]:
+        """Once it has, wait for a turn in which it is this one's turn to write about ``size`` bytes."""
+        future = loop.create_future()
+        self._waiting.append((size, future))
+        yield from future
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        waiting = self._waiting
+        self._spent = granted = 0
+        while waiting and granted < SHARE:
+            size, future = waiting.popleft()
+            # One that gave up has no part in it.
+            if not future.done():
+                future.set_result(None)
+                granted += size
+        self._is_counting = bool(waiting)
+        if waiting:
+            self._begin_later(loop)
+
+    def _begin_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        # Every second turn: what was read in one is answered in the next, before more is written.
+        loop.call_soon(loop.call_soon, self._begin, loop)
+
+
+turns = PerLoop(Turn)

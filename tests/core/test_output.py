@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 from tests.raw import Raw, connect, record_writes
-from wirehop.core.output import BATCH, JOIN, UNSENT, Output
+from wirehop.core.output import BATCH, JOIN, UNSENT, Output, _unconfirmed
 from wirehop.core.turns import LARGE, SHARE
 from wirehop.errors import ConnectionClosed
 
@@ -274,6 +274,22 @@ async def test_who_reads_slowly_is_not_cut() -> None:
     assert output.closed_because == "nothing was read for 60 s"
 
 
+async def test_who_confirms_a_little_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A slow network: nothing leaves the transport for long, and yet something arrives.
+    transport = Transport()
+    output = make(transport)
+    transport.waiting = 1200
+    unconfirmed = [90_000]
+    monkeypatch.setattr("wirehop.core.output._unconfirmed", lambda transport: unconfirmed[0])
+    output.pause()
+    for _ in range(3):
+        unconfirmed[0] -= 1
+        output._on_stalled()
+        assert output.closed_because is None
+    output._on_stalled()
+    assert output.closed_because == "nothing was read for 60 s"
+
+
 async def test_the_drain_ends_the_clock() -> None:
     transport = Transport()
     output = make(transport, timeout=0.01)
@@ -459,6 +475,7 @@ async def test_the_system_keeps_little_for_who_does_not_read() -> None:
         output.write(bytes(1 << 24))
         # The rest is what its system takes for it.
         assert UNSENT < output.bytes_out - output.waiting < 1 << 21
+        assert 0 < _unconfirmed(output.transport) < 1 << 20
         sock = output.transport.get_extra_info("socket")
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == UNSENT
 

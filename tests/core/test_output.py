@@ -469,15 +469,44 @@ async def test_the_largest_writes_of_all() -> None:
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="this system cannot bound it")
-async def test_the_system_keeps_little_for_who_does_not_read() -> None:
-    async with pair(high=10_000, limit=1 << 30) as (accepted, _):
+async def test_the_system_keeps_little_for_who_never_caught_up() -> None:
+    async with pair(high=10_000, limit=1 << 30) as (accepted, raw):
         output = accepted.output
+        sock = output.transport.get_extra_info("socket")
+
+        def bound() -> int:
+            size = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
+            assert isinstance(size, int)
+            return size
+
+        output.write(b"hello")
+        output.flush()
         output.write(bytes(1 << 24))
         # The rest is what its system takes for it.
         assert UNSENT < output.bytes_out - output.waiting < 1 << 21
-        assert 0 < _unconfirmed(output.transport) < 1 << 20
-        sock = output.transport.get_extra_info("socket")
-        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == UNSENT
+        output.write(b"and on")
+        output.flush()
+        assert bound() == UNSENT
+        size = len(b"hello" + b"and on") + (1 << 24)
+        await raw.read(size)
+        await output
+        output.write(b"a reader")
+        output.flush()
+        assert bound() == 0
+        assert await raw.read(8) == b"a reader"
+
+
+async def test_what_the_other_side_did_not_confirm_is_known() -> None:
+    async with pair(high=10_000, limit=1 << 30) as (accepted, raw):
+        output = accepted.output
+        output.write(bytes(1 << 24))
+        assert 0 < _unconfirmed(output.transport) <= output.bytes_out - output.waiting
+        await raw.read(1 << 24)
+        await output
+        assert _unconfirmed(output.transport) == 0
+        output.abort()
+        await accepted.ended
+        assert _unconfirmed(output.transport) == 0
 
 
 async def test_who_does_not_read_is_cut_at_the_limit() -> None:

@@ -259,9 +259,20 @@ async def slow(count: int, seconds: float, family: Family, checks: Checks) -> st
 
     there = await wait_for(are_there, SETTLE_SECONDS)
     checks.add("the slow ones are there", there, f"{(await others.ask('figures'))['open']:,} of {count:,}")
+    problems: list[str] = []
+
+    async def were_cut() -> bool:
+        told = await others.ask("figures")
+        problems.extend(told["problems"])
+        return bool(sum(told["cut"].values()) + len(problems) >= readers)
+
+    # The first of them are not measured: they touch a hundred megabytes that the virtual machine had
+    # not touched before, and clearing those took half of the server's time.
+    await wait_for(were_cut, SETTLE_SECONDS)
     beside = await stage.probe.ask("measure", seconds=seconds)
     told = await others.ask("figures")
-    checks.add("readers that do not read are cut", not told["count"], "; ".join(told["problems"][:3]))
+    problems.extend(told["problems"])
+    checks.add("readers that do not read are cut", not problems, "; ".join(problems[:3]))
     await others.ask("finish")
     await stage.is_as_before(before, checks)
     again = await stage.probe.ask("measure", seconds=seconds)

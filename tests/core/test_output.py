@@ -13,7 +13,7 @@ import trustme
 
 from tests.raw import Raw, connect, record_writes
 from wirehop.core.output import BATCH, JOIN, UNSENT, Output, _unconfirmed
-from wirehop.core.turns import LARGE, SHARE
+from wirehop.core.turns import LARGE, LEAST, SHARE
 from wirehop.errors import ConnectionClosed
 
 
@@ -591,13 +591,13 @@ async def test_those_who_wait_for_what_they_send_share_a_turn(number: int, size:
 
 async def test_small_pieces_count_as_batches() -> None:
     output = make(Transport())
-    sender = asyncio.ensure_future(stream(output, 1000, 10))
+    sender = asyncio.ensure_future(stream(output, 10_000, 10))
     turns = 0
     while not sender.done():
         await asyncio.sleep(0)
         turns += 1
     await sender
-    assert turns >= 1000 // (BATCH * SHARE // LARGE)
+    assert turns >= 10_000 // (BATCH * SHARE // LEAST)
 
 
 async def test_they_have_their_turns_in_order() -> None:

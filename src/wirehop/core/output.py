@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable, Generator
 from typing import Any
 
-from wirehop.core.turns import BATCH, LARGE, turns
+from wirehop.core.turns import BATCH, LARGE, LEAST, turns
 from wirehop.core.waiters import Waiters
 from wirehop.errors import ConnectionClosed
 
@@ -35,7 +35,6 @@ Data = bytes | bytearray | memoryview
 
 JOIN = 65_536
 """Up to this many bytes joining the pieces costs less than handing over a list of them."""
-
 
 UNSENT = 131_072
 """Bytes that the system may keep of what it cannot send, for who never had to catch up yet. It takes
@@ -151,7 +150,7 @@ class Output:
             if size <= JOIN:
                 chunks = [b"".join(chunks)]
         if size >= LARGE or is_batch:
-            self._large = max(size, LARGE)
+            self._large = max(size, LEAST)
             self._turn.spend(self._large, self._loop)
         if self._fd >= 0 and not (self._is_behind and transport.get_write_buffer_size()):
             if self._is_bounded and self._handed:

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from wirehop.core.loops import PerLoop
 
-__all__ = ["BATCH", "LARGE", "SHARE", "Turn", "turns"]
+__all__ = ["BATCH", "LARGE", "LEAST", "SHARE", "Turn", "turns"]
 
 BATCH = 32
 """Pieces of one connection, or connections, that are collected before they leave.
@@ -27,8 +27,12 @@ The best cap is half of what a client has under way; who has 64 requests or more
 15% more with 32 than with 16, who has 32 gets 25% less."""
 
 LARGE = 16_384
-"""Bytes that are counted when they leave together. A full batch counts as so many at least: to make
-its pieces takes as long. A piece of this size does not wait for a batch."""
+"""Bytes that are counted when they leave together. A piece of this size does not wait for a batch."""
+
+LEAST = 4096
+"""What a full batch counts at least, however small its pieces are: to make them takes time as well.
+(With four times as much a client with 256 requests under way has 8% less, because some of those
+wait for the next turn.)"""
 
 SHARE = 65_536
 """Bytes of one turn after which who waits for what it sent goes on in a later one. It takes 0.05 to

@@ -500,10 +500,12 @@ async def test_what_the_other_side_did_not_confirm_is_known() -> None:
     async with pair(high=10_000, limit=1 << 30) as (accepted, raw):
         output = accepted.output
         output.write(bytes(1 << 24))
-        assert 0 < _unconfirmed(output.transport) <= output.bytes_out - output.waiting
+        was = _unconfirmed(output.transport)
+        assert 0 < was <= output.bytes_out - output.waiting
         await raw.read(1 << 24)
         await output
-        assert _unconfirmed(output.transport) == 0
+        # What it read last may be confirmed a little later.
+        assert _unconfirmed(output.transport) < was
         output.abort()
         await accepted.ended
         assert _unconfirmed(output.transport) == 0

@@ -14,20 +14,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
-import sys
 from collections.abc import Callable, Generator
 from typing import Any
 
+from wirehop.core.sockets import bound_unsent, plain_descriptor, unconfirmed
 from wirehop.core.turns import BATCH, LARGE, LEAST, turns
 from wirehop.core.waiters import Waiters
 from wirehop.errors import ConnectionClosed
-
-try:
-    import fcntl
-    import termios
-except ImportError:  # pragma: no cover - Windows
-    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["BATCH", "Output"]
 
@@ -40,9 +33,6 @@ UNSENT = 131_072
 """Bytes that the system may keep of what it cannot send, for who never had to catch up yet. It takes
 megabytes otherwise, of its own memory and in one go, for who asks for much and reads nothing. Who
 has caught up once is a reader, and large messages reach it a third faster without a bound."""
-
-# Linux and macOS have it.
-_UNSENT_OPTION: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 
 
 class Output:
@@ -110,8 +100,8 @@ class Output:
         self._taken = 0
         # What left together last, as it counts in its turn, if it was much and nobody waited since.
         self._large = 0
-        self._fd = _plain_socket(transport)
-        self._is_bounded = self._fd >= 0 and _bound_unsent(transport, UNSENT)
+        self._fd = plain_descriptor(transport)
+        self._is_bounded = self._fd >= 0 and bound_unsent(transport, UNSENT)
         # Whether the transport may have something that has not left yet: to ask it costs a call. It
         # may come from another owner, who wrote.
         self._is_behind = True
@@ -154,7 +144,8 @@ class Output:
             self._turn.spend(self._large, self._loop)
         if self._fd >= 0 and not (self._is_behind and transport.get_write_buffer_size()):
             if self._is_bounded and self._handed:
-                self._is_bounded = _bound_unsent(transport, 0)
+                bound_unsent(transport, 0)
+                self._is_bounded = False
             # At once: uvloop's transport would keep the data until the end of the turn.
             chunks = self._write_now(chunks)
             if not chunks:
@@ -254,8 +245,7 @@ class Output:
         """
         if self._large and not self._is_full:
             large, self._large = self._large, 0
-            if self._turn.is_spent():
-                yield from self._turn.next_share(large, self._loop)
+            yield from self._turn.share(large, self._loop)
         while self._is_full:
             yield from self._drained.__await__()
         if self.closed_because is None and self.transport.is_closing():
@@ -275,7 +265,7 @@ class Output:
 
     def _gone(self) -> int:
         """Bytes that are on the other side, or at least not known to be here."""
-        return self.bytes_out - self.transport.get_write_buffer_size() - _unconfirmed(self.transport)
+        return self.bytes_out - self.transport.get_write_buffer_size() - unconfirmed(self.transport)
 
     def _unwatch(self) -> None:
         if self._stalled is not None:
@@ -327,39 +317,3 @@ class Output:
 def _nobody(reason: str) -> None:
     """Who is told that it does not go on, once it is over: what belongs to a connection refers to
     each other no more then, and is freed at once instead of by the collector, much later."""
-
-
-def _plain_socket(transport: asyncio.Transport) -> int:
-    """The descriptor to write to directly, or -1 where bytes must pass the transport (TLS)."""
-    if transport.get_extra_info("ssl_object") is not None or os.name != "posix":
-        return -1
-    sock = transport.get_extra_info("socket")
-    return sock.fileno() if sock is not None else -1
-
-
-def _bound_unsent(transport: asyncio.Transport, size: int) -> bool:
-    """Have the system keep so many bytes that it cannot send, with 0 as many as it likes. Returns
-    whether there is a bound now."""
-    sock = transport.get_extra_info("socket")
-    if _UNSENT_OPTION is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return False
-    try:
-        sock.setsockopt(socket.IPPROTO_TCP, _UNSENT_OPTION, size)
-    except OSError:
-        # It is gone already, which will be told as such.
-        return False
-    return size > 0
-
-
-def _unconfirmed(transport: asyncio.Transport) -> int:
-    """Bytes that the system has for the other side, which did not confirm them; 0 where it does not
-    say. It keeps megabytes, and takes more only once a third of them is out: over a slow network that
-    lasts longer than a timeout."""
-    sock = transport.get_extra_info("socket")
-    if sock is None or fcntl is None:
-        return 0
-    try:
-        return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
-    except (OSError, ValueError):
-        # Not this system, or it is closed.
-        return 0

@@ -17,8 +17,8 @@ from picows.picows import WSAutoPingStrategy, WSProtocol  # type: ignore[attr-de
 
 from wirehop.anysocket.options import PeerOptions
 from wirehop.anysocket.transports import Receiver
-from wirehop.anysocket.transports.keep_alive import keep_alive
 from wirehop.anysocket.transports.lingering import LingeringOutput
+from wirehop.core.sockets import keep_alive
 from wirehop.errors import AuthError
 from wirehop.node.http import ServerConnection, ServerRequest
 from wirehop.node.http.headers import Fields
@@ -263,7 +263,8 @@ class _Socket(WSProtocol):  # type: ignore[misc]
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         options = self._options
-        keep_alive(transport, options)
+        if options.tcp_keep_alive:
+            keep_alive(transport, options.tcp_keep_alive_initial_delay)
         self.connection.output = LingeringOutput(
             transport,
             asyncio.get_running_loop(),

@@ -24,8 +24,9 @@ import pytest
 from tests.conftest import LOOPS
 from tests.raw import until
 from wirehop.core.events import uncaught
+from wirehop.core.turns import LARGE, SHARE
 from wirehop.errors import ConnectionClosed, LimitExceeded
-from wirehop.node import alive, process
+from wirehop.node import alive, pipes
 from wirehop.node.process import SIGNALS, Process, create_process
 
 
@@ -352,7 +353,7 @@ async def test_a_child_whose_output_is_not_read_waits() -> None:
 
     assert await child.child == 0
     assert sum(seen) == 1_000_000
-    assert max(seen) <= process.READ_SIZE
+    assert max(seen) <= pipes.READ_SIZE
 
 
 async def test_a_pipe_that_somebody_else_has_emptied() -> None:
@@ -419,6 +420,33 @@ async def test_writing_waits_for_a_slow_child() -> None:
     assert len(cat.text()) == 4 << 20
 
 
+@pytest.mark.parametrize("size", [200, LARGE, 100_000])
+async def test_who_writes_in_a_loop_lets_others_have_their_turn(size: int) -> None:
+    async with create_process("exec cat > /dev/null") as child:
+        loop = asyncio.get_running_loop()
+        written = most = 0
+
+        async def write() -> None:
+            nonlocal written
+            for _ in range((8 << 20) // size):
+                await child.write(bytes(size))
+                written += size
+
+        async def look() -> None:
+            nonlocal most
+            was = written
+            while not writing.done():
+                await asyncio.sleep(0)
+                most = max(most, written - was)
+                was = written
+
+        writing = loop.create_task(write())
+        await look()
+        await writing
+        assert written > 8_000_000
+        assert most <= SHARE + LARGE + size
+
+
 async def test_writing_goes_on_when_all_was_taken() -> None:
     cat = record("cat")
     for text in 300_000 * "a", 300_000 * "b", "c":
@@ -435,8 +463,8 @@ async def test_a_write_below_the_high_water_waits_for_nothing() -> None:
 
 
 async def test_more_than_the_limit_is_refused_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert process.WRITE_LIMIT == 64 << 20
-    monkeypatch.setattr(process, "WRITE_LIMIT", 3_000_000)
+    assert pipes.WRITE_LIMIT == 64 << 20
+    monkeypatch.setattr(pipes, "WRITE_LIMIT", 3_000_000)
     cat = record(["cat"])
     cat.child.pause()
     with pytest.raises(LimitExceeded, match="3000000"):

@@ -20,30 +20,19 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from subprocess import PIPE, Popen
 from typing import Any, Self, cast
 
 from wirehop.core.events import EventEmitter, nobody_took
-from wirehop.core.waiters import Waiters
-from wirehop.errors import ConnectionClosed, LimitExceeded
 from wirehop.node import alive
-from wirehop.node.encodings import UTF8, Data, decoder, encode
+from wirehop.node.encodings import UTF8, Data, encode
+from wirehop.node.pipes import PipeReader, PipeWriter
 
 __all__ = ["SIGNALS", "Process", "create_process"]
 
 SIGNALS: Mapping[str, int] = {name: int(number) for name, number in signal.Signals.__members__.items()}
 """The numbers of this system's signals by their names: "SIGTERM" and so on."""
-
-READ_SIZE = 65_536
-"""Bytes that one event brings at most: as many as a pipe holds on Linux."""
-
-HIGH_WATER = 1 << 20
-"""Bytes unread by the child above which :meth:`Process.write` waits, until a quarter is left: a fast
-child never waits for us. There is no timeout: a child may take its time, and can be killed."""
-
-WRITE_LIMIT = 64 << 20
-"""Bytes unread by the child that :meth:`Process.write` does not go beyond: as many as a connection
-may have, so that whoever does not await hears of it before the memory is gone."""
 
 Command = str | Sequence[str | os.PathLike[str]]
 
@@ -76,8 +65,11 @@ class Process(EventEmitter):
         self.exit_code: int | None = None
         self.signal: int | None = None
         stdin, stdout, stderr = child.pipes
-        self._stdin = _Input(stdin)
-        self._streams = (_Output(self, "output", stdout), _Output(self, "error", stderr))
+        self._stdin = PipeWriter(stdin)
+        self._streams = (
+            PipeReader(stdout, partial(self._on_data, "output")),
+            PipeReader(stderr, partial(self._on_data, "error")),
+        )
         try:
             self.resume()
             _Watch(child, _death(child), self._on_death)
@@ -154,6 +146,11 @@ class Process(EventEmitter):
             stream.end()
         await self.wait()
 
+    def _on_data(self, event: str, data: str | bytes | None) -> None:
+        self.emit(event, data)
+        if data is None:
+            self._exit_if_over()
+
     def _on_death(self, code: int) -> None:
         self.exit_code, self.signal = (code, None) if code >= 0 else (None, -code)
         # What only lives on for more of it, as a killed shell's child, ends then too.
@@ -182,128 +179,6 @@ def create_process(command: Command) -> Process:
     with exit code 127 or 126.
     """
     return Process(command)
-
-
-class _Input:
-    """What was written for the child. Awaiting it waits for the drain."""
-
-    def __init__(self, pipe: io.FileIO) -> None:
-        self._pipe = pipe
-        self._loop = asyncio.get_running_loop()
-        # Watched by the loop as long as there is something in it.
-        self._buffer = bytearray()
-        self._is_closing = False
-        self._broken: str | None = None
-        self._is_full = False
-        self._drained = Waiters()
-
-    def write(self, data: bytes) -> None:
-        if self._is_closing:
-            raise ConnectionClosed("stdin is closed")
-        if self._broken is not None:
-            return
-        if len(self._buffer) + len(data) > WRITE_LIMIT:
-            raise LimitExceeded(f"more than {WRITE_LIMIT} bytes would wait for the child to read them")
-        if self._buffer:
-            self._buffer += data
-        elif rest := memoryview(data)[self._send(data) :]:
-            self._loop.add_writer(self._pipe.fileno(), self._on_writable)
-            self._buffer += rest
-        if len(self._buffer) > HIGH_WATER:
-            self._is_full = True
-
-    def close(self) -> None:
-        self._is_closing = True
-        if not self._buffer:
-            self._pipe.close()
-
-    def end(self) -> None:
-        """Nobody reads what is left."""
-        self._is_closing = True
-        self._shut("the child has ended" if self._buffer else self._broken)
-
-    def __await__(self) -> Generator[Any, None, None]:
-        while self._is_full:
-            yield from self._drained.__await__()
-        if self._broken is not None:
-            raise ConnectionClosed(self._broken)
-
-    def _on_writable(self) -> None:
-        del self._buffer[: self._send(self._buffer)]
-        if not self._buffer and self._broken is None:
-            self._loop.remove_writer(self._pipe.fileno())
-            if self._is_closing:
-                self._pipe.close()
-        if len(self._buffer) <= HIGH_WATER // 4:
-            self._wake()
-
-    def _send(self, data: bytes | bytearray) -> int:
-        """Write what the pipe takes now. Returns how many bytes need not be kept."""
-        try:
-            return self._pipe.write(data) or 0
-        except BrokenPipeError:
-            self._shut("the child does not read its stdin any more")
-            return len(data)
-
-    def _shut(self, reason: str | None) -> None:
-        self._broken = reason
-        if self._buffer:
-            self._loop.remove_writer(self._pipe.fileno())
-            self._buffer.clear()
-        self._pipe.close()
-        self._wake()
-
-    def _wake(self) -> None:
-        self._is_full = False
-        self._drained.wake()
-
-
-class _Output:
-    """One of the two streams that the child writes."""
-
-    def __init__(self, process: Process, event: str, pipe: io.FileIO) -> None:
-        self._process = process
-        self._event = event
-        self._pipe = pipe
-        self._loop = asyncio.get_running_loop()
-        self._decode = decoder(UTF8)
-        self.has_ended = False
-
-    def set_encoding(self, encoding: str) -> None:
-        decode = decoder(encoding)
-        # Half a character of the old encoding is nothing in the new one.
-        self._emit(b"", True)
-        self._decode = decode
-
-    def pause(self) -> None:
-        if not self.has_ended:
-            self._loop.remove_reader(self._pipe.fileno())
-
-    def resume(self) -> None:
-        if not self.has_ended:
-            self._loop.add_reader(self._pipe.fileno(), self._on_readable)
-
-    def end(self) -> None:
-        if self.has_ended:
-            return
-        self.pause()
-        self.has_ended = True
-        self._pipe.close()
-        self._emit(b"", True)
-        self._process.emit(self._event, None)
-        self._process._exit_if_over()
-
-    def _on_readable(self) -> None:
-        data = self._pipe.read(READ_SIZE)
-        if data:
-            self._emit(data, False)
-        elif data is not None:
-            self.end()
-
-    def _emit(self, data: bytes, is_last: bool) -> None:
-        decoded = self._decode(data, is_last) if self._decode is not None else data
-        if decoded:
-            self._process.emit(self._event, decoded)
 
 
 class _Child(Popen[bytes]):

@@ -16,6 +16,7 @@ from tests.anysocket.stranger import STRANGER, Stranger, connected, packet, stra
 from wirehop import AnyPeer, AnySocket
 from wirehop.anysocket import duplicates
 from wirehop.anysocket import relay as relay_module
+from wirehop.core import json
 from wirehop.errors import AuthError, ConnectionClosed, LimitExceeded, RemoteError, ReplyTimeout
 
 ANN = "a" * 32
@@ -28,6 +29,23 @@ def forward(to: str, sender: str, nested: str) -> str:
 
 def network(seq: int, action: str, id: object) -> str:
     return packet(2, seq, {"type": 1, "action": action, "id": id})
+
+
+def proxy(seq: int, action: str, id: str) -> str:
+    return packet(2, seq, {"type": 2, "action": action, "id": id})
+
+
+async def question_to(end: Stranger) -> int:
+    """The number of what the relay asks an end behind each thing that it tells it of another one."""
+    question = await end.receive()
+    assert question[:2] == "12"
+    assert json.loads(question[6:])["type"] == 5
+    return int.from_bytes(question[2:6].encode("latin-1"), "big")
+
+
+async def answers(end: Stranger) -> None:
+    """The end answers that question: from now on it has read of the other one."""
+    end.send(packet(2, -await question_to(end), {"o": None, "t": 1}))
 
 
 class Node(AnySocket):
@@ -289,6 +307,8 @@ async def test_a_fast_sender_waits_for_a_slow_reader_and_is_not_taken_for_dead()
             await ann.connect("ws", "127.0.0.1", listener.port)
             peer = await ann.proxy(STRANGER, relay.id)
             assert "connected" in await slow.receive()
+            await answers(slow)
+            await says(ann.peers[relay.id], "the relay has it")
             slow.stop_reading()
             sent = [peer.send("x" * 100_000) for _ in range(600)]
             # Cut for reading nothing, not for what another one sent it.
@@ -314,21 +334,189 @@ async def test_what_is_relayed_does_not_overtake_what_makes_it_known() -> None:
         await encrypting
         kind, _, value = await script.receive()
         assert (kind, value) == ("2", {"type": 1, "action": "connected", "id": ann.id})
+        _, seq, _ = await script.receive()
+        bob.send(script.sealed(2, -seq, {"o": None, "t": 1}))
         assert await bob.receive() == forward(STRANGER, ann.id, packet(3, 1, "hello"))
 
 
-async def test_a_relayed_link_ends_when_too_much_of_it_waits() -> None:
+@pytest.mark.parametrize("has_heard", [True, False])
+async def test_a_relayed_link_ends_when_too_much_of_it_waits(
+    has_heard: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "ANSWER_SECONDS", 0.01)
     async with Node() as relay, Node() as ann:
         relay.can_proxy = lambda *ids: True  # type: ignore[method-assign]
         async with stranger_of(relay, authenticated=True, send_limit=1000) as bob:
             await ann.connect("ws", "127.0.0.1", relay._open[0].port)
-            relay.peers[STRANGER].e2e()
+            if not has_heard:
+                relay.peers[STRANGER].e2e()
             peer = await ann.proxy(STRANGER, relay.id)
+            if has_heard:
+                assert "connected" in await bob.receive()
+                await answers(bob)
+                await says(ann.peers[relay.id], "the relay has it")
+                relay.peers[STRANGER].e2e()
             peer.send("x" * 1000)
             assert await ann.next("lost") == (STRANGER, "Proxy Connection Closed")
             assert await says(ann.peers[relay.id], "still") == {"re": "still"}
             assert (await bob.receive())[:2] == "14"
             assert relay.has_peer(STRANGER)
+
+
+# --- an end that was told just now
+
+
+@asynccontextmanager
+async def told() -> AsyncIterator[tuple[Node, Node, Stranger, AnyPeer]]:
+    """A relay, Ann, an end that read of her and did not answer yet, and it as Ann's peer."""
+    async with Node() as relay, Node(ANN) as ann, stranger_of(relay, authenticated=True) as end:
+        relay.can_proxy = lambda *ids: True  # type: ignore[method-assign]
+        await ann.connect("ws", "127.0.0.1", relay._open[0].port)
+        peer = await ann.proxy(STRANGER, relay.id)
+        assert await end.receive() == network(2, "connected", ANN)
+        yield relay, ann, end, peer
+
+
+async def test_frames_wait_until_an_end_has_read_who_sends_them() -> None:
+    async with told() as (relay, ann, end, peer):
+        seq = await question_to(end)
+        peer.send("one")
+        peer.send("two")
+        await says(ann.peers[relay.id], "the relay has them")
+        relay.peers[STRANGER].send("from the relay")
+        assert await end.receive() == packet(3, 4, "from the relay")
+        end.send(packet(2, -seq, {"o": None, "t": 1}))
+        assert await end.receive() == forward(STRANGER, ANN, packet(3, 1, "one"))
+        peer.send("three")
+        assert await end.receive() == forward(STRANGER, ANN, packet(3, 2, "two"))
+        assert await end.receive() == forward(STRANGER, ANN, packet(3, 3, "three"))
+        assert not relay.peers[STRANGER].links().introductions
+
+
+async def test_an_end_that_does_not_answer_has_the_frames_a_little_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relay_module, "ANSWER_SECONDS", 0.01)
+    async with told() as (_, _, end, peer):
+        peer.send("one")
+        await question_to(end)
+        assert await end.receive() == forward(STRANGER, ANN, packet(3, 1, "one"))
+
+
+async def test_what_was_sent_before_a_link_ended_arrives_and_a_new_one_begins_behind_it() -> None:
+    async with told() as (relay, ann, end, peer):
+        seq = await question_to(end)
+        peer.send("one")
+        await peer.disconnect()
+        again = await ann.proxy(STRANGER, relay.id)
+        again.send("two")
+        await says(ann.peers[relay.id], "the relay has it")
+        end.send(packet(2, -seq, {"o": None, "t": 1}))
+        assert await end.receive() == forward(STRANGER, ANN, packet(3, 1, "one"))
+        assert await end.receive() == network(4, "disconnected", ANN)
+        await answers(end)
+        assert await end.receive() == network(6, "connected", ANN)
+        await answers(end)
+        assert await end.receive() == forward(STRANGER, ANN, packet(3, 1, "two"))
+
+
+async def test_what_was_sent_before_an_end_was_lost_arrives() -> None:
+    async with told() as (relay, ann, end, peer):
+        seq = await question_to(end)
+        peer.send("one")
+        await ann.stop()
+        await relay.next("lost")
+        end.send(packet(2, -seq, {"o": None, "t": 1}))
+        assert await end.receive() == forward(STRANGER, ANN, packet(3, 1, "one"))
+        assert await end.receive() == network(4, "disconnected", ANN)
+
+
+async def test_an_end_is_lost_that_did_not_answer() -> None:
+    async with told() as (relay, ann, end, peer):
+        await question_to(end)
+        peer.send("one")
+        await says(ann.peers[relay.id], "the relay has it")
+        await end.close()
+        assert await ann.next("lost") == (STRANGER, "Proxy Connection Closed")
+        assert await says(ann.peers[relay.id], "still") == {"re": "still"}
+
+
+async def test_the_asker_reads_the_reply_before_any_frame() -> None:
+    async with Node() as relay, Node() as bob, stranger_of(relay, authenticated=True) as asker:
+        relay.can_proxy = lambda *ids: True  # type: ignore[method-assign]
+        await bob.connect("ws", "127.0.0.1", relay._open[0].port)
+        await bob.next("connected")
+        bob.on("connected", lambda peer: peer.send("hello"))
+        asker.send(proxy(2, "proxy", bob.id))
+        assert await asker.receive() == packet(2, -2, {"ok": True})
+        seq = await question_to(asker)
+        assert (await bob.next("connected"))[0] == STRANGER
+        await says(bob.peers[relay.id], "the relay has it")
+        # It asks for whom it has: that is answered in its turn.
+        asker.send(proxy(3, "proxy", bob.id), packet(2, -seq, {"o": None, "t": 1}))
+        assert await asker.receive() == forward(STRANGER, bob.id, packet(3, 1, "hello"))
+        assert await asker.receive() == packet(2, -3, {"ok": True})
+
+
+async def test_an_asker_that_takes_it_back_gets_no_frames() -> None:
+    async with Node() as relay, Node() as bob, stranger_of(relay, authenticated=True) as asker:
+        relay.can_proxy = lambda *ids: True  # type: ignore[method-assign]
+        await bob.connect("ws", "127.0.0.1", relay._open[0].port)
+        await bob.next("connected")
+        bob.on("connected", lambda peer: peer.send("hello"))
+        asker.send(proxy(2, "proxy", bob.id))
+        assert await asker.receive() == packet(2, -2, {"ok": True})
+        seq = await question_to(asker)
+        assert (await bob.next("connected"))[0] == STRANGER
+        await says(bob.peers[relay.id], "the relay has it")
+        asker.send(
+            proxy(3, "unproxy", bob.id), packet(2, -seq, {"o": None, "t": 1}), proxy(4, "proxy", bob.id)
+        )
+        assert await asker.receive() == packet(2, -4, {"ok": True})
+        await answers(asker)
+        assert await asker.receive() == forward(STRANGER, bob.id, packet(3, 1, "hello"))
+
+
+async def test_who_sends_much_to_one_that_was_told_just_now_waits() -> None:
+    async with told() as (relay, ann, end, peer):
+        seq = await question_to(end)
+        sending = [asyncio.ensure_future(send(peer, "x" * 200_000)) for _ in range(60)]
+        links = relay.peers[ANN].links()
+        while not links.is_throttled:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.001)
+        # What was read already, and no more than that.
+        held = relay.peers[STRANGER].links().introductions[ANN]
+        assert 1 << 20 < held._size < 3 << 20
+        end.send(packet(2, -seq, {"o": None, "t": 1}))
+        for number in range(60):
+            assert await end.receive() == forward(STRANGER, ANN, packet(3, number + 1, "x" * 200_000))
+        await asyncio.gather(*sending)
+        assert await says(ann.peers[relay.id], "still") == {"re": "still"}
+        assert not links.is_throttled
+
+
+async def send(peer: AnyPeer, value: Any) -> None:
+    await peer.send(value)
+
+
+async def test_asking_and_taking_it_back_in_a_loop_has_a_limit() -> None:
+    async with Node() as relay, Node() as bob:
+        relay.can_proxy = lambda *ids: True  # type: ignore[method-assign]
+        listener = await relay.listen("ws", ip="127.0.0.1", port=0)
+        await bob.connect("ws", "127.0.0.1", listener.port)
+        async with stranger_of(relay, authenticated=True, high_water=4000) as asker:
+            for number in range(100):
+                asker.send(proxy(2 * number + 2, "proxy", bob.id), proxy(2 * number + 3, "unproxy", bob.id))
+            assert await asker.receive() == packet(2, -2, {"ok": True})
+            await question_to(asker)
+            # Behind those that are said in their turn.
+            refused = [int.from_bytes((await asker.receive())[2:6].encode("latin-1"), "big", signed=True)]
+            while refused[-1] != -200:
+                answer = await asker.receive()
+                assert answer[6:] == '{"ok":false}'
+                refused.append(int.from_bytes(answer[2:6].encode("latin-1"), "big", signed=True))
+            assert len(refused) > 70
+            assert await says(bob.peers[relay.id], "still") == {"re": "still"}
 
 
 # --- the relay's loss (A12, case 41)
@@ -571,6 +759,7 @@ async def test_a_linked_pair_may_not_speak_for_others() -> None:
         async with watched(server) as (stranger, peer, _, heard):
             stranger.send(packet(2, 2, {"type": 2, "action": "proxy", "id": BOB}))
             assert await stranger.receive() == packet(2, -2, {"ok": True})
+            await answers(stranger)
             stranger.send(
                 forward(BOB, ANN, packet(3, 1, "forged")),
                 forward(BOB, STRANGER, packet(3, 1, "allowed")),
@@ -596,6 +785,7 @@ async def test_what_a_linked_peer_says_does_not_cost_the_relay(request_: str) ->
         async with watched(server) as (stranger, _, bob, _):
             stranger.send(packet(2, 2, {"type": 2, "action": "proxy", "id": BOB}))
             assert await stranger.receive() == packet(2, -2, {"ok": True})
+            await answers(stranger)
             stranger.send(forward(BOB, STRANGER, packet(2, 1, text=request_ % deep)))
             assert (await stranger.receive()).startswith(forward(STRANGER, BOB, packet(2, -1, text="{")))
             assert set(bob.peers) == {server.id, STRANGER}

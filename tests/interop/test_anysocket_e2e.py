@@ -328,6 +328,40 @@ async def test_npm_in_every_role_of_a_relayed_link(languages: str, asker_begins:
         assert await asks.ask(other, 4) == echoed(other, 4)
 
 
+async def test_an_npm_end_that_is_busy_is_told_before_it_gets_a_frame() -> None:
+    async with relayed("ppj") as (asks, relay, other):
+        assert isinstance(other.side, Npm)
+        busy = asyncio.ensure_future(other.side("busy", 300))
+        await other.side.event("busy")
+        # It reads what follows together, and takes frames before what makes their sender known.
+        await asks.proxy(other, relay)
+        assert await asks.ask(other, "at once") == "at once"
+        await busy
+        assert await asks.ask(relay, "still") == {"re": "still"}
+
+
+async def test_a_busy_npm_asker_has_its_answer_before_it_gets_a_frame() -> None:
+    async with relayed("jpp") as (asks, relay, other):
+        assert isinstance(asks.side, Npm)
+        assert isinstance(relay.side, AnySocket)
+        assert isinstance(other.side, AnySocket)
+
+        async def once_busy(*ids: str) -> bool:
+            assert isinstance(asks.side, Npm)
+            busy.append(asyncio.ensure_future(asks.side("busy", 300)))
+            await asks.side.event("busy")
+            return True
+
+        busy: list[asyncio.Future[Any]] = []
+
+        relay.side.can_proxy = once_busy  # type: ignore[method-assign, assignment]
+        other.side.on("connected", lambda peer: peer.send("at once"))
+        await asks.proxy(other, relay)
+        await busy[0]
+        assert (await asks.side.event("message", peer=other.id))["msg"] == "at once"
+        assert await asks.ask(relay, "still") == {"re": "still"}
+
+
 @pytest.mark.parametrize("languages", ["pjp", "ppj", "pjj"])
 async def test_the_hops_may_be_encrypted_too_and_lag_is_measured_through_them(languages: str) -> None:
     async with relayed(languages) as (asks, relay, other):

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Any
 
-from wirehop.anysocket import browser, duplicates, relay, stopping, tls
+from wirehop.anysocket import browser, duplicates, relayed, stopping, tls
 from wirehop.anysocket import rpc as rpc_module
 from wirehop.anysocket.broadcast import broadcast
 from wirehop.anysocket.http import AnyHTTPRouter
@@ -140,7 +140,7 @@ class AnySocket(EventEmitter):
         ``ConnectionClosed``), ``ReplyTimeout`` when it does not answer, and ``ValueError`` for ids
         that make no sense: our own, the relay's, or a relay that is itself reached through another.
         """
-        return await relay.ask(self, peer_id, through_peer_id)
+        return await relayed.ask(self, peer_id, through_peer_id)
 
     def unproxy(self, peer_id: str, through_peer_id: str, reason: str | None = None) -> None:
         """Disconnect a peer that is reached through another; ``reason`` is what we report."""

@@ -11,7 +11,7 @@ from wirehop.errors import ProtocolError
 if TYPE_CHECKING:
     from wirehop.anysocket.peer import AnyPeer
 
-__all__ = ["Clock", "SyncedTime"]
+__all__ = ["Clock", "SyncedTime", "answer", "question"]
 
 
 class SyncedTime(NamedTuple):
@@ -42,6 +42,11 @@ class Clock:
         return SyncedTime(time.time() + offset, rtt, offset)
 
 
+def question() -> dict[str, int]:
+    """A SYNCED_TIME request, which everybody answers."""
+    return {"type": Internal.SYNCED_TIME, "time": int(time.time() * 1000)}
+
+
 def answer(request: dict[str, object]) -> dict[str, object]:
     """The reply to a SYNCED_TIME request."""
     there = request.get("time")
@@ -51,9 +56,9 @@ def answer(request: dict[str, object]) -> dict[str, object]:
 
 async def _measure(peer: AnyPeer) -> tuple[float, float]:
     is_late = peer._protocol.is_holding()
-    sent = int(time.time() * 1000)
+    request = question()
     began = time.perf_counter()
-    reply = await peer.request_internal({"type": Internal.SYNCED_TIME, "time": sent})
+    reply = await peer.request_internal(request)
     rtt = time.perf_counter() - began
     if is_late:
         # The request waited here for the encryption, which says nothing of the way.
@@ -62,4 +67,4 @@ async def _measure(peer: AnyPeer) -> tuple[float, float]:
     if not isinstance(there, (int, float)):
         raise ProtocolError("Invalid internal message", detail="a clock without a time")
     # The remote read its clock half a round trip after we sent, on ours.
-    return rtt, there / 1000 - (sent / 1000 + rtt / 2)
+    return rtt, there / 1000 - (request["time"] / 1000 + rtt / 2)

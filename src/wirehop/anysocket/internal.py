@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
-from wirehop.anysocket import clock, relay, rpc
+from wirehop.anysocket import clock, relay, relayed, rpc
 from wirehop.anysocket.wire.calls import CallRequest
 from wirehop.anysocket.wire.packet import Internal, PacketType
 from wirehop.core import json
@@ -32,7 +32,7 @@ def take(peer: AnyPeer, seq: int, message: Any) -> None:
     elif kind == Internal.PROXY:
         relay.asked(peer, message, lambda answer: _reply(peer, seq, json.dumps(answer)))
     elif kind == Internal.NETWORK:
-        relay.told(peer, message)
+        relayed.told(peer, message)
     elif kind != Internal.RPC_NOTIFY:
         peer._break(ProtocolError("Invalid internal message", close_code=1008))
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Awaitable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from wirehop.anysocket import internal, relay
+from wirehop.anysocket import internal, relay, relayed
 from wirehop.anysocket.clock import Clock, SyncedTime
 from wirehop.anysocket.packet import AnyPacket
 from wirehop.anysocket.rpc import Stub
@@ -139,7 +139,7 @@ class AnyPeer(EventEmitter):
 
     def is_proxy(self) -> bool:
         """Whether this peer is reached through another one."""
-        return isinstance(self._connection, relay.Passage)
+        return isinstance(self._connection, relayed.Passage)
 
     def e2e(self) -> Awaitable[None]:
         """Encrypt the link end to end. It begins at the call: what is sent after it waits.
@@ -183,7 +183,7 @@ class AnyPeer(EventEmitter):
         ``reason`` stays here: the remote learns that we closed. Awaiting waits for the end.
         """
         if reason is None:
-            reason = relay.CLOSED if self.is_proxy() else LOCAL_CLOSED
+            reason = relayed.CLOSED if self.is_proxy() else LOCAL_CLOSED
         return self._end(str(reason), 1000, "")
 
     def __repr__(self) -> str:

@@ -100,6 +100,12 @@ const commands = {
         return proxied.id;
     },
     unproxy: async (peer, through, reason) => { socket.unproxy(peer, through, reason); },
+    // Deaf for so many milliseconds: what comes meanwhile is read together.
+    busy: async (milliseconds) => {
+        say({ event: "busy" });
+        const until = Date.now() + milliseconds;
+        while (Date.now() < until);
+    },
     has_direct_peer: async (peer) => socket.hasDirectPeer(peer),
     is_proxy: async (peer) => peers[peer].isProxy(),
     has_peer: async (peer) => socket.hasPeer(peer),

@@ -59,53 +59,51 @@ async def test_port_0_picks_one_and_the_same_for_every_address() -> None:
     await server.close()
 
 
-async def test_a_free_port_that_is_taken_at_another_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    loop = asyncio.get_running_loop()
-    create_server = loop.create_server
-    asked = []
-    closed = []
+TWO = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{host}", 0)) for host in (1, 2)]
+"""What a name stands for that has two addresses."""
 
-    class Bound:
-        """A server whose two sockets got different ports."""
 
-        def __init__(self, *ports: int) -> None:
-            self.sockets = [_Socket(port) for port in ports]
+async def two_addresses(*place: Any, **options: Any) -> list[Any]:
+    return TWO
 
-        def close(self) -> None:
-            closed.append(True)
 
-    async def create(factory: Any, host: Any, port: int, **options: Any) -> Any:
-        asked.append(port)
-        if len(asked) == 1:
-            return Bound(1111, 2222)
-        if len(asked) == 2:
-            raise OSError(errno.EADDRINUSE, "taken")
-        return await create_server(factory, "127.0.0.1", port, **options)
-
-    monkeypatch.setattr(loop, "create_server", create)
-    async with tcp.create_server() as server:
+@pytest.mark.parametrize("tries", [0, 1, 9])
+async def test_a_free_port_that_is_taken_at_another_address(
+    tries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", two_addresses)
+    taken = taken_so_often(tries, monkeypatch)
+    async with tcp.create_server(lambda connection: connection.full_close()) as server:
         await server.listen(0, "a.name")
-        assert asked == [0, 1111, 0]
-        assert closed == [True]
-        assert server.port > 0
+        assert len(taken) == tries
+        assert server.host == "127.0.0.1"
+        for host in "127.0.0.1", "127.0.0.2":
+            reader, writer = await asyncio.open_connection(host, server.port)
+            assert await reader.read() == b""
+            writer.close()
 
 
 async def test_no_port_is_free_at_every_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Bound:
-        sockets = (1, 2)
-
-        def __init__(self) -> None:
-            self.sockets = (_Socket(1111), _Socket(2222))
-
-        def close(self) -> None:
-            pass
-
-    async def create(factory: Any, host: Any, port: int, **options: Any) -> Any:
-        return Bound()
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "create_server", create)
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", two_addresses)
+    taken = taken_so_often(1000, monkeypatch)
     with pytest.raises(OSError, match="no port is free at every address"):
         await tcp.create_server().listen(0, "a.name")
+    assert all(sock.fileno() == -1 for sock in taken)
+
+
+def taken_so_often(tries: int, monkeypatch: pytest.MonkeyPatch) -> list[socket.socket]:
+    """The ports that are free at 127.0.0.1 are taken at 127.0.0.2; who tried has these sockets."""
+    taken: list[socket.socket] = []
+
+    class Socket(socket.socket):
+        def bind(self, address: Any) -> None:
+            if address[0] == "127.0.0.2" and len(taken) < tries:
+                taken.append(self)
+                raise OSError(errno.EADDRINUSE, "taken")
+            super().bind(address)
+
+    monkeypatch.setattr("wirehop.node.bind.socket.socket", Socket)
+    return taken
 
 
 async def test_sockets_that_are_bound_already() -> None:
@@ -547,14 +545,6 @@ async def test_a_handshake_that_outlives_its_server() -> None:
             pass
     assert connections == []
     await alive.wait_until_idle()
-
-
-class _Socket:
-    def __init__(self, port: int) -> None:
-        self._port = port
-
-    def getsockname(self) -> tuple[str, int]:
-        return ("0.0.0.0", self._port)
 
 
 async def _wait(awaitable: Any) -> None:

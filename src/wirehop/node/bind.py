@@ -20,16 +20,18 @@ __all__ = [
     "Bound",
     "Place",
     "SocketFile",
-    "bind_name",
     "bind_now",
     "bind_path",
     "bind_sockets",
     "set_backlog",
     "sockets_at",
+    "sockets_of",
 ]
 
 _SAME_PORT_TRIES = 10
 """How often a free port is sought that several addresses have in common; mostly once."""
+
+_PASSIVE: dict[str, Any] = {"type": socket.SOCK_STREAM, "flags": socket.AI_PASSIVE}
 
 _IP = (socket.AF_INET, socket.AF_INET6)
 
@@ -83,32 +85,6 @@ def is_known(host: str | None) -> bool:
     except ValueError:
         return False
     return True
-
-
-async def bind_name(accept: Accept, port: int, host: str | None, **options: Any) -> asyncio.Server:
-    """Bind every address that ``host`` stands for, with port 0 to one free port of all.
-
-    ``options`` are those of ``loop.create_server``. The server does not accept yet.
-    """
-    loop = asyncio.get_running_loop()
-    wanted = port
-    for _ in range(_SAME_PORT_TRIES):
-        try:
-            server = await loop.create_server(accept, host or None, wanted, start_serving=False, **options)
-        except OSError:
-            if wanted == port:
-                raise
-            # Somebody else has it at another of the addresses.
-            wanted = port
-            continue
-        ports = [sock.getsockname()[1] for sock in server.sockets]
-        if len(set(ports)) == 1:
-            return server
-        server.close()
-        # uvloop closes in the next turn.
-        await asyncio.sleep(0)
-        wanted = ports[0]
-    raise OSError(errno.EADDRINUSE, "no port is free at every address")
 
 
 def listen_at_path(path: str, backlog: int) -> tuple[socket.socket, SocketFile]:
@@ -190,15 +166,23 @@ def sockets_at(port: int, host: str | None, backlog: int) -> list[socket.socket]
     Raises ``OSError`` when it cannot be, ``TypeError`` and ``ValueError`` for what is no place.
     """
     place = Place(port, host, None, None)
-    found = socket.getaddrinfo(
-        place.host or None, place.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
+    return _at_one_port(socket.getaddrinfo(place.host or None, place.port, **_PASSIVE), place.port, backlog)
+
+
+async def sockets_of(place: Place, backlog: int) -> list[socket.socket]:
+    """As :func:`sockets_at`, without blocking."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(place.host or None, place.port, **_PASSIVE)
+    return _at_one_port(found, place.port, backlog)
+
+
+def _at_one_port(found: Sequence[Any], port: int, backlog: int) -> list[socket.socket]:
     addresses = dict.fromkeys((family, address) for family, _, _, _, address in found)
     for _ in range(_SAME_PORT_TRIES):
         try:
-            return _listening(addresses, place.port, backlog)
+            return _listening(addresses, port, backlog)
         except OSError as error:
-            if place.port or error.errno != errno.EADDRINUSE:
+            if port or error.errno != errno.EADDRINUSE:
                 raise
     raise OSError(errno.EADDRINUSE, "no port is free at every address")
 

@@ -309,11 +309,11 @@ class Server(EventEmitter):
             }
         if place.path is not None:
             self._server = await bind.bind_path(self._accept, place.sockets[0], **options)
-        elif place.sockets:
-            self._server = await bind.bind_sockets(self._accept, place.sockets, **options)
         else:
-            self._server = await bind.bind_name(self._accept, place.port, place.host, **options)
-            self._is_at(self._server.sockets[0])
+            if not place.sockets:
+                place.sockets = await bind.sockets_of(place, self._backlog)
+                self._is_at(place.sockets[0])
+            self._server = await bind.bind_sockets(self._accept, place.sockets, **options)
         await self._server.start_serving()
         bind.set_backlog(self._server, self._backlog)
 

@@ -441,40 +441,42 @@ async def test_an_end_is_lost_that_did_not_answer() -> None:
         assert await says(ann.peers[relay.id], "still") == {"re": "still"}
 
 
-async def test_the_asker_reads_the_reply_before_any_frame() -> None:
-    async with Node() as relay, Node() as bob, stranger_of(relay, authenticated=True) as asker:
+@asynccontextmanager
+async def answered() -> AsyncIterator[tuple[Node, Stranger, int]]:
+    """One who spoke at once to an asker that read the relay's reply, the asker, and the number of what
+    it is asked behind the reply."""
+    async with Node() as relay, Node(BOB) as bob, stranger_of(relay, authenticated=True) as asker:
         relay.can_proxy = lambda *ids: True  # type: ignore[method-assign]
         await bob.connect("ws", "127.0.0.1", relay._open[0].port)
         await bob.next("connected")
         bob.on("connected", lambda peer: peer.send("hello"))
-        asker.send(proxy(2, "proxy", bob.id))
+        asker.send(proxy(2, "proxy", BOB))
         assert await asker.receive() == packet(2, -2, {"ok": True})
         seq = await question_to(asker)
         assert (await bob.next("connected"))[0] == STRANGER
         await says(bob.peers[relay.id], "the relay has it")
+        yield bob, asker, seq
+
+
+async def test_the_asker_reads_the_reply_before_any_frame() -> None:
+    async with answered() as (_, asker, seq):
         # It asks for whom it has: that is answered in its turn.
-        asker.send(proxy(3, "proxy", bob.id), packet(2, -seq, {"o": None, "t": 1}))
-        assert await asker.receive() == forward(STRANGER, bob.id, packet(3, 1, "hello"))
+        asker.send(proxy(3, "proxy", BOB), packet(2, -seq, {"o": None, "t": 1}))
+        assert await asker.receive() == forward(STRANGER, BOB, packet(3, 1, "hello"))
         assert await asker.receive() == packet(2, -3, {"ok": True})
 
 
 async def test_an_asker_that_takes_it_back_gets_no_frames() -> None:
-    async with Node() as relay, Node() as bob, stranger_of(relay, authenticated=True) as asker:
-        relay.can_proxy = lambda *ids: True  # type: ignore[method-assign]
-        await bob.connect("ws", "127.0.0.1", relay._open[0].port)
-        await bob.next("connected")
-        bob.on("connected", lambda peer: peer.send("hello"))
-        asker.send(proxy(2, "proxy", bob.id))
-        assert await asker.receive() == packet(2, -2, {"ok": True})
-        seq = await question_to(asker)
-        assert (await bob.next("connected"))[0] == STRANGER
-        await says(bob.peers[relay.id], "the relay has it")
-        asker.send(
-            proxy(3, "unproxy", bob.id), packet(2, -seq, {"o": None, "t": 1}), proxy(4, "proxy", bob.id)
-        )
+    async with answered() as (bob, asker, seq):
+        asker.send(proxy(3, "unproxy", BOB), packet(2, -seq, {"o": None, "t": 1}))
+        assert (await bob.next("lost"))[0] == STRANGER
+        asker.send(proxy(4, "proxy", BOB))
         assert await asker.receive() == packet(2, -4, {"ok": True})
         await answers(asker)
-        assert await asker.receive() == forward(STRANGER, bob.id, packet(3, 1, "hello"))
+        # What the new link brings, and nothing of the old one.
+        assert await asker.receive() == forward(STRANGER, BOB, packet(3, 1, "hello"))
+        bob.peers[STRANGER].send("and on")
+        assert await asker.receive() == forward(STRANGER, BOB, packet(3, 2, "and on"))
 
 
 async def test_who_sends_much_to_one_that_was_told_just_now_waits() -> None:

@@ -393,14 +393,37 @@ async def test_frames_wait_until_an_end_has_read_who_sends_them() -> None:
         assert not relay.peers[STRANGER].links().introductions
 
 
-async def test_an_end_that_does_not_answer_has_the_frames_a_little_later(
-    monkeypatch: pytest.MonkeyPatch,
+async def questions_until_frame(end: Stranger) -> int:
+    """How often it is asked before it gets the frame."""
+    questions = 0
+    while (text := await end.receive()) != forward(STRANGER, ANN, packet(3, 1, "one")):
+        questions += text[:2] == "12"
+    return questions
+
+
+@pytest.mark.parametrize("says", [packet(3, 2, "something"), None])
+async def test_an_end_that_does_not_answer_has_the_frames_later(
+    says: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay_module, "ANSWER_SECONDS", 0.01)
+    monkeypatch.setattr(relay_module, "ANSWER_SECONDS", 0.2)
     async with told() as (_, _, end, peer):
         peer.send("one")
         await question_to(end)
-        assert await end.receive() == forward(STRANGER, ANN, packet(3, 1, "one"))
+        if says is None:
+            # It may be busy, or its network hangs.
+            assert await questions_until_frame(end) == relay_module.ASKED_TIMES - 1
+        else:
+            end.send(says)
+            assert await questions_until_frame(end) < relay_module.ASKED_TIMES - 1
+
+
+async def test_an_end_that_was_busy_answers_when_it_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_module, "ANSWER_SECONDS", 0.2)
+    async with told() as (_, _, end, peer):
+        peer.send("one")
+        await question_to(end)
+        await answers(end)
+        assert await questions_until_frame(end) < relay_module.ASKED_TIMES - 2
 
 
 async def test_what_was_sent_before_a_link_ended_arrives_and_a_new_one_begins_behind_it() -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ from wirehop.anysocket import relayed
 from wirehop.anysocket.clock import question
 from wirehop.anysocket.wire.packet import Internal, is_id, nested_frame, parse_forward
 from wirehop.core.waiters import Moment
-from wirehop.errors import ConnectionClosed, LimitExceeded, WirehopError
+from wirehop.errors import ConnectionClosed, LimitExceeded, ReplyTimeout, WirehopError
 
 if TYPE_CHECKING:
     from wirehop.anysocket.options import PeerOptions
@@ -31,7 +30,11 @@ if TYPE_CHECKING:
 __all__ = ["Links", "asked", "carry", "lost"]
 
 ANSWER_SECONDS = 2.0
-"""How long frames wait for an end that does not answer. It has read by then who sends them, or hangs."""
+"""How long frames wait for an end that says other things but does not answer: then it has read who
+sends them."""
+
+ASKED_TIMES = 5
+"""How often one is asked that says nothing at all, because it is busy or its network hangs."""
 
 WORDS_SIZE = 256
 """What is counted for something that is held and is no frame."""
@@ -164,12 +167,24 @@ class Introduction:
                 else:
                     self._size -= WORDS_SIZE
                     item()
-                    # One that does not answer, or has too much to answer already, had its time.
-                    with suppress(WirehopError):
-                        await end.send_internal(question(), ANSWER_SECONDS)
+                    await self._answer(links)
         finally:
             del links.introductions[self._id]
             self.over.come()
+
+    async def _answer(self, links: Links) -> None:
+        end = self._end
+        heard = end._protocol.packets_in
+        for _ in range(ASKED_TIMES):
+            try:
+                await end.send_internal(question(), ANSWER_SECONDS)
+            except ReplyTimeout:
+                if end._protocol.packets_in == heard and not links.is_throttled:
+                    continue
+            except WirehopError:
+                # It has too much to answer already, or it is gone.
+                pass
+            return
 
     def _hand_on(self, links: Links, frame: bytes) -> None:
         end = self._end

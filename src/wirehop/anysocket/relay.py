@@ -167,12 +167,13 @@ class Introduction:
                 else:
                     self._size -= WORDS_SIZE
                     item()
-                    await self._answer(links)
+                    await self._until_read(links)
         finally:
             del links.introductions[self._id]
             self.over.come()
 
-    async def _answer(self, links: Links) -> None:
+    async def _until_read(self, links: Links) -> None:
+        """Until the end has answered, which it does when it has done what it was told."""
         end = self._end
         heard = end._protocol.packets_in
         for _ in range(ASKED_TIMES):

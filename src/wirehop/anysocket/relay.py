@@ -88,19 +88,27 @@ def _carry_on(peer: AnyPeer, links: Links, other: AnyPeer, frame: bytes) -> None
     if introduction is not None:
         introduction.hold(frame)
         is_full = introduction.is_full()
-    else:
-        try:
-            other._protocol.forward(frame)
-        except LimitExceeded:
-            # A link that misses a packet is none.
-            _unlink(other, peer)
-            _unlink(peer, other)
-            return
+    elif _forward(other, peer, frame):
         is_full = other._connection.output.is_full()
+    else:
+        return
     if is_full and not links.is_throttled:
         links.is_throttled = True
         peer._connection.pause_reading()
         peer._start(_resume(peer, links, other, introduction), "relay")
+
+
+def _forward(end: AnyPeer, sender: AnyPeer | None, frame: bytes) -> bool:
+    """Hand a frame on; ``sender`` is who is linked with ``end`` still. Returns whether it was taken."""
+    try:
+        end._protocol.forward(frame)
+    except LimitExceeded:
+        # A link that misses a packet is none.
+        if sender is not None:
+            _unlink(end, sender)
+            _unlink(sender, end)
+        return False
+    return True
 
 
 async def _resume(peer: AnyPeer, links: Links, other: AnyPeer, introduction: Introduction | None) -> None:
@@ -163,7 +171,8 @@ class Introduction:
                 item = self._items.popleft()
                 if isinstance(item, bytes):
                     self._size -= len(item)
-                    self._hand_on(links, item)
+                    if not _forward(end, links.linked.get(self._id), item):
+                        self.drop()
                 else:
                     self._size -= WORDS_SIZE
                     item()
@@ -186,17 +195,6 @@ class Introduction:
                 # It has too much to answer already, or it is gone.
                 pass
             return
-
-    def _hand_on(self, links: Links, frame: bytes) -> None:
-        end = self._end
-        try:
-            end._protocol.forward(frame)
-        except LimitExceeded:
-            self.drop()
-            sender = links.linked.get(self._id)
-            if sender is not None:
-                _unlink(end, sender)
-                _unlink(sender, end)
 
 
 def _say(end: AnyPeer, id: str, words: Words, is_new: bool = False) -> None:

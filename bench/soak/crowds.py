@@ -254,24 +254,27 @@ async def slow(count: int, seconds: float, family: Family, checks: Checks) -> st
     alone = await stage.probe.ask("measure", seconds=seconds)
     await others.start()
 
-    async def are_there() -> bool:
-        return bool((await others.ask("figures"))["open"] >= 0.9 * count)
-
-    there = await wait_for(are_there, SETTLE_SECONDS)
-    checks.add("the slow ones are there", there, f"{(await others.ask('figures'))['open']:,} of {count:,}")
     problems: list[str] = []
 
-    async def were_cut() -> bool:
+    async def figures() -> dict[str, Any]:
         told = await others.ask("figures")
         problems.extend(told["problems"])
-        return bool(sum(told["cut"].values()) + len(problems) >= readers)
+        return told
+
+    async def are_there() -> bool:
+        return bool((await figures())["open"] >= 0.9 * count)
+
+    there = await wait_for(are_there, SETTLE_SECONDS)
+    checks.add("the slow ones are there", there, f"{(await figures())['open']:,} of {count:,}")
+
+    async def were_cut() -> bool:
+        return bool(sum((await figures())["cut"].values()) + len(problems) >= readers)
 
     # The first of them are not measured: they touch a hundred megabytes that the virtual machine had
     # not touched before, and clearing those takes nearly half of the server's time.
     cut = await wait_for(were_cut, SETTLE_SECONDS)
     beside = await stage.probe.ask("measure", seconds=seconds)
-    told = await others.ask("figures")
-    problems.extend(told["problems"])
+    told = await figures()
     text = "; ".join(problems[:3]) or f"{sum(told['cut'].values()):,} times"
     checks.add("readers that do not read are cut", cut and not problems, text)
     await others.ask("finish")

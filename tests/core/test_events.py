@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from typing import Any
 
@@ -193,37 +194,40 @@ async def test_what_a_plain_listener_returns_is_ignored() -> None:
     future.cancel()
 
 
-async def test_emit_pair_is_emit() -> None:
+@pytest.mark.parametrize("values", [(1,), (1, 2)], ids=["emit_one", "emit_pair"])
+async def test_emit_one_and_emit_pair_are_emit(values: tuple[int, ...]) -> None:
     emitter = EventEmitter()
     heard: list[object] = []
-    assert not emitter.emit_pair("event", 1, 2)
+    emit = functools.partial(emitter.emit_one if len(values) == 1 else emitter.emit_pair, "event")
+    assert not emit(*values)
     emitter.once("event", lambda *args: heard.append(args))
-    assert emitter.emit_pair("event", 1, 2)
-    assert not emitter.emit_pair("event", 3, 4)
-    assert heard == [(1, 2)]
+    assert emit(*values)
+    assert not emit(*values)
+    assert heard == [values]
 
     @emitter.on("event")
-    async def slow(first: int, second: int) -> None:
+    async def slow(*args: int) -> None:
         await asyncio.sleep(0)
-        heard.append(first + second)
+        heard.append(sum(args))
 
-    assert emitter.emit_pair("event", 5, 6)
-    assert heard == [(1, 2)]
+    assert emit(*values)
+    assert heard == [values]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    assert heard == [(1, 2), 11]
-    emitter.on("event", lambda first, second: heard.append(second))
-    assert emitter.emit_pair("event", 7, 8)
-    assert heard == [(1, 2), 11, 8]
+    assert heard == [values, sum(values)]
+    emitter.on("event", lambda *args: heard.append(args))
+    assert emit(*values)
+    assert heard == [values, sum(values), values]
 
 
-async def test_emit_pair_survives_a_listener_that_raises() -> None:
+async def test_emit_one_and_emit_pair_survive_a_listener_that_raises() -> None:
     emitter = EventEmitter()
     errors: list[str] = []
     emitter.on("error", lambda error: errors.append(str(error)))
-    emitter.on("event", lambda first, second: first / second)
+    emitter.on("event", lambda *args: 1 / 0)
+    assert emitter.emit_one("event", 1)
     assert emitter.emit_pair("event", 1, 0)
-    assert errors == ["division by zero"]
+    assert errors == ["division by zero"] * 2
 
 
 def test_an_emit_of_ones_own_sees_all_events() -> None:
@@ -238,6 +242,7 @@ def test_an_emit_of_ones_own_sees_all_events() -> None:
     heard: list[Any] = []
     for emitter in (Loud(), Louder()):
         emitter.on("event", lambda *args: heard.append(args))
+        assert emitter.emit_one("event", 1)
         assert emitter.emit_pair("event", 1, 2)
-    assert seen == [("event", (1, 2))] * 2
-    assert heard == [(1, 2)] * 2
+    assert seen == [("event", (1,)), ("event", (1, 2))] * 2
+    assert heard == [(1,), (1, 2)] * 2

@@ -295,8 +295,8 @@ class AnyPeer(EventEmitter):
                 message = AnyPacket(self, seq, value)
                 # Most peers have no listeners of their own: theirs are the socket's.
                 if self._listeners:
-                    self.emit("message", message)
-                self._socket.emit("message", message)
+                    self.emit_one("message", message)
+                self._socket.emit_one("message", message)
             else:
                 self._pending.resolve(-seq, AnyPacket(self, -seq, value, True))
         elif kind is INTERNAL:

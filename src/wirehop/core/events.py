@@ -56,9 +56,11 @@ class EventEmitter:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if "emit" in vars(cls) and "emit_pair" not in vars(cls):
+        if "emit" in vars(cls):
             # Whoever has an emit of his own wants to see all events.
-            cls.emit_pair = _emit_pair_by_emit  # type: ignore[method-assign]
+            for name in ("emit_one", "emit_pair"):
+                if name not in vars(cls):
+                    setattr(cls, name, _by_emit)
 
     @overload
     def on(self, event: str) -> Callable[[L], L]: ...
@@ -136,9 +138,25 @@ class EventEmitter:
                 self._listener_failed(event, error, args)
         return True
 
+    def emit_one(self, event: str, argument: Any) -> bool:
+        """As :meth:`emit` with one argument, in less time where one listener is all there is: for what
+        happens a hundred thousand times a second."""
+        try:
+            listeners = self._listeners[event]
+        except (AttributeError, KeyError):
+            return False
+        if len(listeners) != 1 or type(listener := listeners[0]) is Once:
+            return self.emit(event, argument)
+        try:
+            result = listener(argument)
+            if result is not None and isinstance(result, Coroutine):
+                self._start(result, event, (argument,))
+        except Exception as error:
+            self._listener_failed(event, error, (argument,))
+        return True
+
     def emit_pair(self, event: str, first: Any, second: Any) -> bool:
-        """As :meth:`emit` with two arguments, in less time where one listener is all there is: for
-        what happens a hundred thousand times a second."""
+        """:meth:`emit_one` with two arguments."""
         try:
             listeners = self._listeners[event]
         except (AttributeError, KeyError):
@@ -187,8 +205,8 @@ class EventEmitter:
             nobody_took(error)
 
 
-def _emit_pair_by_emit(self: EventEmitter, event: str, first: Any, second: Any) -> bool:
-    return self.emit(event, first, second)
+def _by_emit(self: EventEmitter, event: str, *args: Any) -> bool:
+    return self.emit(event, *args)
 
 
 class _Uncaught:

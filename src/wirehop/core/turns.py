@@ -45,10 +45,11 @@ SHARE = 65_536
 class Turn:
     """One for each loop. It does not refer to its loop, or neither would ever be freed."""
 
-    __slots__ = ("_is_counting", "_outputs", "_spent", "_waiting")
+    __slots__ = ("_is_counting", "_spent", "_waiting", "outputs")
 
     def __init__(self) -> None:
-        self._outputs: list[Output] = []
+        self.outputs: list[Output] = []
+        """Those that the end of this turn will flush, or the next :meth:`add`."""
         self._spent = 0
         self._is_counting = False
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
@@ -56,16 +57,15 @@ class Turn:
     # --- the end of the turn
 
     def add(self, output: Output, loop: asyncio.AbstractEventLoop) -> None:
-        """Flush ``output`` at the end of this turn."""
-        if not self._outputs:
+        """Flush ``output``, which is marked as queued, at the end of this turn."""
+        if not self.outputs:
             loop.call_soon(self._flush, loop)
-        elif len(self._outputs) >= BATCH:
+        elif len(self.outputs) >= BATCH:
             self._flush(loop)
-        self._outputs.append(output)
-        output.is_queued = True
+        self.outputs.append(output)
 
     def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
-        outputs, self._outputs = self._outputs, []
+        outputs, self.outputs = self.outputs, []
         for output in outputs:
             output.is_queued = False
             try:

@@ -153,9 +153,10 @@ class Stream(EventEmitter, asyncio.Protocol):
         elif self.ready_state in READABLE:
             if self._idle is not None:
                 self._idle.touch()
-            received: bytes | str = data if self._decode is None else self._decode(data, False)
-            if received:
-                self.emit("receive", received)
+            if self._decode is None:
+                self.emit_one("receive", data)
+            elif text := self._decode(data, False):
+                self.emit_one("receive", text)
 
     def eof_received(self) -> bool:
         # TLS has no half-open connections: its transport closes now.

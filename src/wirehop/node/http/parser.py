@@ -88,7 +88,10 @@ class RequestParser:
         """Take the next request without parsing it, if it is byte for byte the one before it, as
         with clients that are programs. Returns its size, or 0 when it has to be fed."""
         known = self._known
-        if known is None or self._known_as is None or not data.startswith(known, at):
+        if known is None or self._known_as is None:
+            return 0
+        # Who sends one request at a time: to compare costs a third of the call.
+        if (at or data != known) and not data.startswith(known, at):
             return 0
         if self._connection.ready_state not in WRITABLE:
             return 0

@@ -92,8 +92,13 @@ class ServerConnection(tcp.Connection):
             self._read(data)
         finally:
             self._is_reading = False
-        if self._awaited is not None:
-            self._expect_by(self._awaited)
+        awaited = self._awaited
+        if awaited is not None:
+            # As _expect_by(), but for the call.
+            self._awaited = None
+            self._due = due = self._loop.time() + awaited
+            if due < self._alarm.when:
+                self._alarm.by(due)
 
     def eof_received(self) -> bool:
         # A client that has said all may still be waiting for its answers.

@@ -471,6 +471,43 @@ async def test_pieces_of_a_body_as_events() -> None:
         assert events == ["complete"]
 
 
+async def test_a_request_without_a_body_is_complete_before_the_next_one_begins() -> None:
+    events: list[str] = []
+
+    def listens(request: http.ServerRequest, response: http.ServerResponse) -> None:
+        events.append(f"request {request.url}")
+
+        def complete() -> None:
+            events.append(f"complete {request.url}")
+
+        if request.url == "/added":
+            request.on("complete", complete)
+        else:
+            # As Node 0.1.0 has it: what listeners() gives may be changed.
+            request.listeners("complete").append(complete)
+        response.respond(200)
+
+    async with serve(listens) as server, connect(server.port) as raw:
+        await raw.send(get("/added") + get("/listed") + get("/listed") + get("/added"))
+        for _ in range(4):
+            assert (await raw.response()).status == 200
+        urls = ["/added", "/listed", "/listed", "/added"]
+        assert events == [f"{event} {url}" for url in urls for event in ("request", "complete")]
+
+
+async def test_who_asks_late_hears_that_a_request_without_a_body_is_complete() -> None:
+    async def listens(request: http.ServerRequest, response: http.ServerResponse) -> None:
+        await asyncio.sleep(0)
+        complete = asyncio.Event()
+        request.on("complete", complete.set)
+        await complete.wait()
+        response.respond(200, body=repr(request))
+
+    async with serve(listens) as server, connect(server.port) as raw:
+        for _ in range(2):
+            assert (await raw.ask(get("/late"))).body == b"<ServerRequest GET /late>"
+
+
 async def test_a_body_that_is_not_read_is_not_received() -> None:
     held = Held()
     async with serve(held, body_high_water=100_000) as server, connect(server.port) as raw:

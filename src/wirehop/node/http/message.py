@@ -176,7 +176,7 @@ class IncomingMessage(EventEmitter):
     def end(self) -> None:
         had_body = not self.complete
         self.complete = True
-        if self._listeners is NOBODY or self._is_catching_up:
+        if self._listeners is NOBODY or (self._is_catching_up and self._body):
             self._is_unheard = True
         else:
             self._emit_complete()

@@ -96,7 +96,7 @@ class RequestParser:
         if self._connection.ready_state not in WRITABLE:
             return 0
         method, url, version, headers = self._known_as
-        request = ServerRequest(self._connection, method, url, version, headers.copy(), False)
+        request = ServerRequest(self._connection, method, url, version, headers.copy())
         self._connection.request_began(request, True, False)
         return len(known)
 
@@ -196,8 +196,9 @@ class RequestParser:
             self._url.decode("latin-1"),
             version,
             self._as_sent or self._headers,
-            has_body,
         )
+        if has_body:
+            request.expect_body()
         is_as_fed = self._as_sent is None
         self._as_sent = None
         if b"upgrade" in names and parser.should_upgrade():

@@ -8,6 +8,7 @@ from collections import deque
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from wirehop.core.events import NOBODY
 from wirehop.node import alive, tcp
 from wirehop.node.http.parser import Refused, RequestParser
 from wirehop.node.http.server_request import ServerRequest
@@ -92,9 +93,8 @@ class ServerConnection(tcp.Connection):
             self._read(data)
         finally:
             self._is_reading = False
-        awaited = self._awaited
-        if awaited is not None:
-            # As _expect_by(), but for the call.
+        # As _expect_by(), but for the call.
+        if (awaited := self._awaited) is not None:
             self._awaited = None
             self._due = due = self._loop.time() + awaited
             if due < self._alarm.when:
@@ -140,7 +140,7 @@ class ServerConnection(tcp.Connection):
             elif size := parser.repeat(data, at):
                 at += size
                 if self._responses:
-                    self._throttle()
+                    self.throttle()
             else:
                 end = data.find(END_OF_HEAD, at, at + HEAD_STEP)
                 size = HEAD_STEP if end < 0 else end + len(END_OF_HEAD) - at
@@ -165,7 +165,7 @@ class ServerConnection(tcp.Connection):
                 self._tail = tail
                 self._stop_parsing()
         if self._responses or self._receiving is not None or self._paused or self._tail is not None:
-            self._throttle()
+            self.throttle()
 
     def _stop_parsing(self) -> None:
         if self._parser is not None:
@@ -195,7 +195,8 @@ class ServerConnection(tcp.Connection):
         responses.append(response)
         if not server.emit_pair("request", request, response):
             response.respond(404)
-        if not request.has_body:
+        # Most requests have no body, and nobody listens.
+        if request._listeners is not NOBODY and not request.has_body:
             request.end()
 
     def body_arrived(self, body: bytes) -> None:
@@ -226,7 +227,7 @@ class ServerConnection(tcp.Connection):
             if responses:
                 responses[0].release()
         if self._paused:
-            self._throttle()
+            self.throttle()
         # As _is_receiving() and _expect_by(), but for the calls.
         if responses or self._receiving is not None:
             return
@@ -253,11 +254,6 @@ class ServerConnection(tcp.Connection):
         elif not self._is_receiving():
             self.full_close()
 
-    def body_was_read(self) -> None:
-        """The handler caught up with its request's body."""
-        if self._paused:
-            self._throttle()
-
     def _owe(self, request: ServerRequest, keep_alive: bool) -> ServerResponse:
         response = ServerResponse(self, request, keep_alive, not self._responses)
         self._responses.append(response)
@@ -281,7 +277,7 @@ class ServerConnection(tcp.Connection):
                 last.keep_alive = False
                 return
             self._responses.pop().drop()
-        error = ServerRequest(self, "", "", "1.1", [], has_body=False)
+        error = ServerRequest(self, "", "", "1.1", [])
         self._owe(error, keep_alive=False).respond(status)
 
     def _end(self) -> None:
@@ -346,9 +342,8 @@ class ServerConnection(tcp.Connection):
 
     # --- limits
 
-    def _throttle(self) -> None:
-        """Read no more while the client owes us a pause: too many unanswered requests, or a
-        body that nobody reads."""
+    def throttle(self) -> None:
+        """Read, unless there are too many unanswered requests or a body that nobody reads."""
         limits = self._limits
         # Not the one that is being received: its handler may wait for its body.
         whole = len(self._responses) - (self._receiving is not None)
@@ -383,7 +378,6 @@ class ServerConnection(tcp.Connection):
             # It may change several times in one read; the last one counts.
             self._awaited = seconds
             return
-        self._awaited = None
         self._due = due = self._loop.time() + seconds
         if due < self._alarm.when:
             self._alarm.by(due)

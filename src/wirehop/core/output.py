@@ -18,13 +18,19 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from wirehop.core.sockets import bound_unsent, plain_descriptor, unconfirmed
-from wirehop.core.turns import BATCH, LARGE, LEAST, turns
+from wirehop.core.turns import LARGE, LEAST, Turn, turns
 from wirehop.core.waiters import Waiters
 from wirehop.errors import ConnectionClosed
 
 __all__ = ["BATCH", "Output"]
 
 Data = bytes | bytearray | memoryview
+
+BATCH = 32
+"""Pieces of one connection, or connections, that are collected before they leave.
+
+The best cap is half of what a client has under way; who has 64 requests or more under way gets
+15% more with 32 than with 16, who has 32 gets 25% less."""
 
 JOIN = 65_536
 """Up to this many bytes joining the pieces costs less than handing over a list of them."""
@@ -58,6 +64,7 @@ class Output:
         "_limit",
         "_loop",
         "_overflow",
+        "_piece",
         "_stalled",
         "_taken",
         "_tells_empty",
@@ -81,6 +88,8 @@ class Output:
         self.transport = transport
         self.closed_because: str | None = None
         self._loop = loop
+        # What waits alone, as it does in most turns, or what waits together.
+        self._piece: bytes | None = None
         self._chunks: list[Data] = []
         self._turn = turns.of(loop)
         self.is_queued = False
@@ -114,20 +123,24 @@ class Output:
         if type(data) is not bytes:
             # Through a view: bytes(5) would be five zeros.
             data = bytes(memoryview(data))
-        self._chunks.append(data)
-        if len(data) >= LARGE:
-            self._send()
-        elif self.is_queued:
-            if len(self._chunks) >= BATCH:
+        if self.is_queued or len(data) >= LARGE:
+            chunks = self._chunks
+            if self._piece is not None:
+                chunks.append(self._piece)
+                self._piece = None
+            chunks.append(data)
+            if len(data) >= LARGE or len(chunks) >= BATCH:
                 self.flush()
         else:
+            self._piece = data
             self.is_queued = True
             outputs = self._turn.outputs
-            # As Turn.add(), but for the call.
-            if 0 < len(outputs) < BATCH:
-                outputs.append(self)
-            else:
-                self._turn.add(self, self._loop)
+            if not outputs:
+                self._loop.call_soon(_flush_all, self._turn, self._loop)
+            elif len(outputs) >= BATCH:
+                _flush_all(self._turn, self._loop)
+                outputs = self._turn.outputs
+            outputs.append(self)
 
     def writelines(self, pieces: list[Data]) -> None:
         for piece in pieces:
@@ -135,29 +148,12 @@ class Output:
 
     def flush(self) -> None:
         """Hand what was collected to the socket."""
-        chunks = self._chunks
-        if len(chunks) != 1 or self._is_behind or self.transport.is_closing():
-            self._send()
-            return
-        # A small piece and nothing before it, which is what most turns have, in half of the time.
-        data = chunks.pop()
-        try:
-            sent = os.write(self._fd, data)
-        except OSError:
-            sent = 0
-        self._direct += sent
-        if sent < len(data):
-            chunks.append(memoryview(data)[sent:])
-            self._send()
-
-    def _send(self) -> None:
-        """:meth:`flush`, whatever there is."""
-        chunks = self._chunks
-        if not chunks:
-            return
-        self._chunks = []
+        chunks, self._chunks = self._chunks, []
+        if self._piece is not None:
+            chunks.append(self._piece)
+            self._piece = None
         transport = self.transport
-        if transport.is_closing():
+        if not chunks or transport.is_closing():
             return
         is_batch = len(chunks) >= BATCH
         if len(chunks) == 1:
@@ -219,7 +215,8 @@ class Output:
     @property
     def waiting(self) -> int:
         """Bytes that were written here and that the system did not take yet."""
-        return sum(map(len, self._chunks)) + self.transport.get_write_buffer_size()
+        collected = sum(map(len, self._chunks)) + len(self._piece or b"")
+        return collected + self.transport.get_write_buffer_size()
 
     # --- backpressure
 
@@ -251,6 +248,7 @@ class Output:
         """The connection is over; whoever waits for the drain is told. The first reason stays."""
         if self.closed_because is None:
             self.closed_because = reason
+        self._piece = None
         self._chunks.clear()
         self._unwatch()
         self._overflow = _nobody
@@ -337,8 +335,34 @@ class Output:
 
     def abort(self) -> None:
         """Close now; what was not sent is lost."""
+        self._piece = None
         self._chunks.clear()
         self.transport.abort()
+
+
+def _flush_all(turn: Turn, loop: asyncio.AbstractEventLoop) -> None:
+    """The end of a turn, or of a batch of connections."""
+    outputs, turn.outputs = turn.outputs, []
+    for output in outputs:
+        output.is_queued = False
+        try:
+            piece = output._piece
+            if piece is None or output._is_behind or output.transport.is_closing():
+                output.flush()
+                continue
+            # As flush(), in half of the time: a small piece, and nothing before it.
+            output._piece = None
+            try:
+                sent = os.write(output._fd, piece)
+            except OSError:
+                sent = 0
+            output._direct += sent
+            if sent < len(piece):
+                output._chunks.append(memoryview(piece)[sent:])
+                output.flush()
+        except Exception as error:
+            # A defect of one connection must not cost the others what they sent.
+            loop.call_exception_handler({"message": "a write failed", "exception": error})
 
 
 def _nobody(reason: str) -> None:

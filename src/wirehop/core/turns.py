@@ -21,13 +21,7 @@ from wirehop.core.loops import PerLoop
 if TYPE_CHECKING:
     from wirehop.core.output import Output
 
-__all__ = ["BATCH", "LARGE", "LEAST", "SHARE", "Turn", "turns"]
-
-BATCH = 32
-"""Pieces of one connection, or connections, that are collected before they leave.
-
-The best cap is half of what a client has under way; who has 64 requests or more under way gets
-15% more with 32 than with 16, who has 32 gets 25% less."""
+__all__ = ["LARGE", "LEAST", "SHARE", "Turn", "turns"]
 
 LARGE = 16_384
 """Bytes that are counted when they leave together. A piece of this size does not wait for a batch."""
@@ -49,32 +43,10 @@ class Turn:
 
     def __init__(self) -> None:
         self.outputs: list[Output] = []
-        """Those that the end of this turn will flush, or the next :meth:`add`."""
+        """Those that have something for the end of this turn."""
         self._spent = 0
         self._is_counting = False
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
-
-    # --- the end of the turn
-
-    def add(self, output: Output, loop: asyncio.AbstractEventLoop) -> None:
-        """Flush ``output``, which is marked as queued, at the end of this turn."""
-        if not self.outputs:
-            loop.call_soon(self._flush, loop)
-        elif len(self.outputs) >= BATCH:
-            self._flush(loop)
-        self.outputs.append(output)
-
-    def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
-        outputs, self.outputs = self.outputs, []
-        for output in outputs:
-            output.is_queued = False
-            try:
-                output.flush()
-            except Exception as error:
-                # A defect of one connection must not cost the others what they sent.
-                loop.call_exception_handler({"message": "a write failed", "exception": error})
-
-    # --- what is written in it
 
     def spend(self, size: int, loop: asyncio.AbstractEventLoop) -> None:
         """So many bytes were written."""

@@ -508,6 +508,19 @@ async def test_who_asks_late_hears_that_a_request_without_a_body_is_complete() -
             assert (await raw.ask(get("/late"))).body == b"<ServerRequest GET /late>"
 
 
+async def test_a_request_that_asks_for_an_upgrade_is_complete() -> None:
+    complete = asyncio.Event()
+    async with serve() as server, connect(server.port) as raw:
+
+        @server.on("upgrade")
+        def upgrade(request: http.ServerRequest, connection: http.ServerConnection, tail: bytes) -> None:
+            assert request.complete
+            request.on("complete", complete.set)
+
+        await raw.send(get("/", "Connection: Upgrade", "Upgrade: test"))
+        await complete.wait()
+
+
 async def test_a_body_that_is_not_read_is_not_received() -> None:
     held = Held()
     async with serve(held, body_high_water=100_000) as server, connect(server.port) as raw:
